@@ -1,0 +1,291 @@
+"""
+The records that cross the borders between layers.
+
+Words, one meaning each: a *call* is one invocation of a client's method; an *attempt* is one HTTP
+request within it; a *chunk* is bytes and their time of arrival; an *event* is one decoded item of a
+stream; an *exchange* is what one attempt asked and what it got; a *message* is an element of the
+conversation and a *part* a piece of its content; a *dialect* is a wire API.
+
+Everything here is a frozen value. Identity, time and threads live in `spanscript._calls`. A field that
+is not known is `None`: 0 means that the provider said 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+Json: TypeAlias = Any
+"""A JSON value as `spanscript._json.loads` gives it."""
+
+Status = Literal["ok", "retrying", "retries_exhausted", "error", "cancelled", "abandoned"]
+"""How an attempt or a call ended. `retrying`: the client will try again. `cancelled`: the app gave up
+(task cancelled, interrupt). `abandoned`: a stream that the app stopped reading."""
+
+
+class Text(Struct, frozen=True, tag=True):
+    """Text of any role."""
+
+    text: str
+
+
+class Thinking(Struct, frozen=True, tag=True):
+    """Reasoning that the model shows. Empty where the provider sends it only encrypted."""
+
+    text: str
+
+
+class ToolCall(Struct, frozen=True, tag=True):
+    """
+    The model asks for a tool.
+
+    `arguments` is the string exactly as sent where the dialect sends a string, else the JSON value.
+    `server_side`: the provider runs the tool itself (web search, code execution …).
+    """
+
+    id: str | None
+    name: str | None
+    arguments: Json
+    server_side: bool = False
+
+
+class ToolResult(Struct, frozen=True, tag=True):
+    """What a tool answered, as the JSON value that was sent."""
+
+    id: str | None
+    result: Json
+    name: str | None = None
+    server_side: bool = False
+
+
+class Media(Struct, frozen=True, tag=True):
+    """An image, audio clip or file: by `uri`, by the provider's `file_id`, or `data` in base64."""
+
+    modality: Literal["image", "audio", "video", "file"]
+    mime_type: str | None = None
+    uri: str | None = None
+    file_id: str | None = None
+    data: str | None = None
+
+
+class Refusal(Struct, frozen=True, tag=True):
+    """The model says that it will not answer."""
+
+    text: str
+
+
+class Other(Struct, frozen=True, tag=True):
+    """A part of a type that this version does not know, kept as it came."""
+
+    value: Json
+
+
+Part: TypeAlias = Text | Thinking | ToolCall | ToolResult | Media | Refusal | Other
+
+
+class Message(Struct, frozen=True):
+    """One element of the conversation, normalised for reading. The transcript keeps the original."""
+
+    role: str
+    parts: tuple[Part, ...]
+    name: str | None = None
+
+
+class Choice(Struct, frozen=True):
+    """One of the alternative answers. `finish_reason` is the provider's own word."""
+
+    message: Message
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class Usage(Struct, frozen=True):
+    """
+    Tokens as OpenTelemetry's GenAI conventions count them.
+
+    `input_tokens` includes cached ones (Anthropic's are added up), `output_tokens` includes reasoning.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Failure(Struct, frozen=True):
+    """
+    Why an attempt failed.
+
+    `type` is an exception's qualified name, an HTTP status as text, the provider's error code or type,
+    or one of ours (`incomplete_stream`). `message` is for people; nothing is decided by it.
+    """
+
+    type: str
+    message: str | None = None
+
+
+class Reply(Struct, frozen=True):
+    """
+    An answer, as far as it came.
+
+    `failure` is an error that the body itself tells (an error body, or an error event inside a stream
+    with status 200). `complete` is false for a stream that ended before its dialect's terminal marker.
+    `extras` holds the dialect's refinements under their neutral names (`service_tier`,
+    `system_fingerprint`, `embedding_dimensions`).
+    """
+
+    response_id: str | None = None
+    model: str | None = None
+    choices: tuple[Choice, ...] = ()
+    usage: Usage = Usage()
+    failure: Failure | None = None
+    complete: bool = True
+    extras: Mapping[str, Json] = {}
+
+    @property
+    def finish_reasons(self) -> tuple[str, ...]:
+        """The finish reasons of all choices that have one, in order."""
+        return tuple(c.finish_reason for c in self.choices if c.finish_reason is not None)
+
+    def texts(self, kind: type[Text] | type[Thinking] | type[Refusal]) -> str | None:
+        """All text of one kind in the first choice, joined; `None` if it has none."""
+        found = [p.text for c in self.choices[:1] for p in c.message.parts if isinstance(p, kind)]
+        return "".join(found) if found else None
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls of the first choice."""
+        return tuple(
+            p for c in self.choices[:1] for p in c.message.parts if isinstance(p, ToolCall)
+        )
+
+
+class Split(Struct, frozen=True):
+    """
+    A request body taken apart, as raw JSON text, so that every byte of it is kept.
+
+    `items` are the messages of the context, oldest first. In `skeleton`, the body in its own key order,
+    what stands in `system`, `tools` and `items` is replaced by `{"$transcript": …}` references.
+    """
+
+    skeleton: bytes
+    items: Sequence[bytes] = ()
+    system: bytes | None = None
+    tools: bytes | None = None
+
+
+class Event(Struct, frozen=True):
+    """One item of a stream: the SSE event's name (or the event-stream frame's type) and its data, parsed."""
+
+    data: Json
+    name: str | None = None
+
+
+class Dialect(Struct, frozen=True):
+    """
+    What the bytes of one wire API mean. All functions are pure.
+
+    Attributes:
+        name: The dialect's name, e.g. `chat_completions`.
+        operation: `gen_ai.operation.name`.
+        list_key: The body's key that holds the list of messages.
+        accepts: Whether a request body (its keys and raw values) is of this dialect; keeps other APIs
+            with the same path out.
+        split: Body (key → raw value) and the raw elements of its list → `Split`.
+        params: Neutral parameter name → path in the request body.
+        decode: A whole answer's JSON → `Reply`.
+        assemble: The events of a stream → the body that the whole answer would have had. Missing end,
+            error events: as far as it came, see `Reply.complete` and `Reply.failure`.
+        message: An element of the list (or the system prompt, as `{"role": "system", "content": …}`) →
+            `Message`, for reading.
+        terminal: Matches, in the raw bytes of a stream, the marker after which nothing of it follows.
+            `None` if the dialect does not stream.
+    """
+
+    name: str
+    operation: str
+    list_key: str
+    accepts: Callable[[Mapping[str, bytes]], bool]
+    split: Callable[[Mapping[str, bytes], Sequence[bytes]], Split]
+    params: Mapping[str, tuple[str, ...]]
+    decode: Callable[[Json], Reply]
+    assemble: Callable[[Iterable[Event]], Json]
+    message: Callable[[Json], Message]
+    terminal: Callable[[bytes], bool] | None = None
+
+
+class Request(Struct, frozen=True):
+    """
+    What one attempt asks, read from the bytes that are sent.
+
+    Attributes:
+        call_id: UUIDv7 of the call, in its usual text form.
+        attempt: Index of the attempt within its call, from 0.
+        dialect: How the body is to be read.
+        provider: `gen_ai.provider.name`, or the host's or client's own name.
+        client: The library whose call this is (`openai`, or `httpx` for raw HTTP).
+        url: Scheme, host, port and path; no query, no credentials.
+        server_address, server_port: The host that is asked.
+        content: The body, byte for byte as sent.
+        split: The body taken apart; `None` if it is no JSON object.
+        model: From the body, or from the URL where the wire API has it there.
+        stream: Whether the answer is asked for as a stream.
+        params: Neutral name → value, see `Dialect.params`.
+        tool_count: Number of native tools offered.
+        prompt_chars: Characters of system prompt, tools and messages as they stand in the body.
+        iteration, stage: What the app says of itself, if it does.
+    """
+
+    call_id: str
+    attempt: int
+    dialect: Dialect
+    provider: str
+    client: str
+    url: str
+    server_address: str
+    server_port: int | None
+    content: bytes
+    split: Split | None
+    model: str | None = None
+    stream: bool = False
+    params: Mapping[str, Json] = {}
+    tool_count: int | None = None
+    prompt_chars: int | None = None
+    iteration: int | None = None
+    stage: str | None = None
+
+    @property
+    def tool_format(self) -> str:
+        """`native` if tools were offered, else `text`."""
+        return "native" if self.tool_count else "text"
+
+
+class Outcome(Struct, frozen=True):
+    """
+    How an attempt ended.
+
+    Attributes:
+        status: See `Status`.
+        started_ns, ended_ns: Wall clock, nanoseconds since the epoch.
+        first_chunk_ns: Likewise; `None` for an answer that was not streamed.
+        http_status: `None` if no response came.
+        reply: What had arrived, also of a failed attempt; `None` if nothing could be read.
+        failure: Why it failed; `None` if `status` is `ok`.
+        retryable: Whether trying again could help, by class of failure; `None` if `status` is `ok`.
+        retry_after_ms: What the server asked to wait.
+        truncated: The answer was longer than what is kept of one.
+    """
+
+    status: Status
+    started_ns: int
+    ended_ns: int
+    first_chunk_ns: int | None = None
+    http_status: int | None = None
+    reply: Reply | None = None
+    failure: Failure | None = None
+    retryable: bool | None = None
+    retry_after_ms: int | None = None
+    truncated: bool = False
