@@ -64,7 +64,7 @@ def members(data: bytes) -> dict[str, bytes]:
     try:
         return {key: bytes(raw) for key, raw in _members.decode(data).items()}
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return dict(_scan_members(data.decode()))
+        return dict(_scan_members(_valid(data)))
 
 
 def elements(data: bytes) -> list[bytes]:
@@ -77,7 +77,14 @@ def elements(data: bytes) -> list[bytes]:
     try:
         return [bytes(raw) for raw in _elements.decode(data)]
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return list(_scan_elements(data.decode()))
+        return list(_scan_elements(_valid(data)))
+
+
+def _valid(data: bytes) -> str:
+    """Text that is JSON as the standard library reads it: the scans below trust their input."""
+    text = data.decode()
+    json.loads(text)
+    return text
 
 
 def _skip(text: str, at: int) -> int:
