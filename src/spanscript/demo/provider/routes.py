@@ -1,0 +1,226 @@
+"""Which path is which wire API in which provider's manner: a table, and what the manners differ in."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from spanscript._exchange import Event, Json
+from spanscript.demo.provider import (
+    chat_completions,
+    completions,
+    embeddings,
+    eventstream,
+    messages,
+    responses,
+)
+from spanscript.demo.provider.policy import Answer, Ask
+
+
+@dataclass(frozen=True)
+class Api:
+    """A wire API: how its requests are read and its answers made. `events` is `None`: no streaming."""
+
+    name: str
+    read: Callable[[Json], Ask]
+    whole: Callable[[Answer, Json], Json]
+    events: Callable[[Answer, Json], Iterator[Event]] | None
+
+
+@dataclass(frozen=True)
+class Manner:
+    """
+    What one provider does its own way.
+
+    Attributes:
+        error: Status and message → the error body.
+        headers: Response headers; `{serial}` stands for the request's number.
+        error_event: Message and whether it is a `failed` → the error event inside a stream.
+        encode: Event → bytes of the stream.
+        stream_type: The stream's content type.
+    """
+
+    error: Callable[[int, str], Json]
+    headers: Mapping[str, str]
+    error_event: Callable[[str, bool], Event]
+    encode: Callable[[Event], bytes]
+    stream_type: str = "text/event-stream; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path of an LLM request. `streamed`: whether by the path alone; `None`: the body says it."""
+
+    api: Api
+    manner: Manner
+    model: str | None = None
+    streamed: bool | None = None
+
+    def asks_stream(self, body: Json) -> bool:
+        """Whether a stream is asked for."""
+        asked = bool(body.get("stream")) if self.streamed is None else self.streamed
+        return asked and self.api.events is not None
+
+
+def _sse(event: Event) -> bytes:
+    name = f"event: {event.name}\n" if event.name else ""
+    data = event.data if isinstance(event.data, str) else _compact(event.data)
+    return f"{name}data: {data}\n\n".encode("utf-8", "surrogatepass")
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _bedrock_frame(event: Event) -> bytes:
+    if event.name == "exception":
+        headers = {":exception-type": event.data["type"], ":message-type": "exception"}
+        payload = {"message": event.data["message"]}
+    else:
+        headers = {":event-type": "chunk", ":message-type": "event"}
+        payload = {"bytes": b64encode(_compact(event.data).encode()).decode(), "p": "abcdefgh"}
+    headers[":content-type"] = "application/json"
+    return eventstream.frame(headers, _compact(payload).encode())
+
+
+_OPENAI_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error"}
+_OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+_AWS_TYPES = {400: "ValidationException", 429: "ThrottlingException", 503: "ServiceUnavailableException"}
+_GOOGLE_STATUS = {400: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+
+
+def _openai_error(status: int, message: str) -> Json:
+    kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    error = {"message": message, "type": kind, "param": None, "code": _OPENAI_CODES.get(status)}
+    return {"error": error}
+
+
+def _anthropic_error(status: int, message: str) -> Json:
+    kind = _ANTHROPIC_TYPES.get(status, "api_error")
+    error = {"type": kind, "message": message}
+    return {"type": "error", "error": error, "request_id": "req_loopback"}
+
+
+def _google_error(status: int, message: str) -> Json:
+    named = _GOOGLE_STATUS.get(status, "INTERNAL")
+    return {"error": {"code": status, "message": message, "status": named}}
+
+
+def _responses_error(message: str, failed: bool) -> Event:
+    error = {"code": "server_error", "message": message}
+    if failed:
+        ended = {"id": "resp_failed", "object": "response", "status": "failed", "error": error}
+        kind = "response.failed"
+        response = ended | {"output": [], "usage": None, "model": "loopback", "created_at": 0}
+        return Event({"type": kind, "sequence_number": 99, "response": response}, kind)
+    return Event({"type": "error", "sequence_number": 99, "param": None, **error}, "error")
+
+
+_OPENAI_HEADERS = {
+    "content-type": "application/json",
+    "x-request-id": "req_{serial:06d}",
+    "openai-processing-ms": "12",
+    "openai-version": "2020-10-01",
+    "openai-organization": "org-loopback",
+    "x-ratelimit-limit-requests": "10000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-reset-requests": "6ms",
+    "x-ratelimit-limit-tokens": "2000000",
+    "x-ratelimit-remaining-tokens": "1999000",
+    "x-ratelimit-reset-tokens": "30ms",
+}
+_ANTHROPIC_HEADERS = {
+    "content-type": "application/json",
+    "request-id": "req_{serial:06d}",
+    "anthropic-organization-id": "org-loopback",
+    "anthropic-ratelimit-requests-limit": "4000",
+    "anthropic-ratelimit-requests-remaining": "3999",
+    "anthropic-ratelimit-requests-reset": "2026-01-01T00:00:00Z",
+    "anthropic-ratelimit-input-tokens-limit": "2000000",
+    "anthropic-ratelimit-input-tokens-remaining": "1999000",
+}
+
+OPENAI = Manner(
+    error=_openai_error,
+    headers=_OPENAI_HEADERS,
+    error_event=lambda message, _failed: Event(_openai_error(500, message)),
+    encode=_sse,
+)
+OPENAI_RESPONSES = Manner(_openai_error, _OPENAI_HEADERS, _responses_error, _sse)
+AZURE = Manner(
+    error=lambda status, message: {"error": {"code": str(status), "message": message}},
+    headers=_OPENAI_HEADERS | {"apim-request-id": "apim-{serial:06d}", "x-ms-region": "Loopback"},
+    error_event=OPENAI.error_event,
+    encode=_sse,
+)
+ANTHROPIC = Manner(
+    error=_anthropic_error,
+    headers=_ANTHROPIC_HEADERS,
+    error_event=lambda message, _failed: Event(_anthropic_error(529, message), "error"),
+    encode=_sse,
+)
+VERTEX = Manner(
+    error=_google_error,
+    headers={"content-type": "application/json; charset=UTF-8", "vary": "Origin"},
+    error_event=ANTHROPIC.error_event,
+    encode=_sse,
+)
+BEDROCK = Manner(
+    error=lambda status, message: {"message": message, "__type": _AWS_TYPES.get(status, "Exception")},
+    headers={
+        "content-type": "application/json",
+        "x-amzn-requestid": "00000000-0000-4000-8000-{serial:012d}",
+    },
+    error_event=lambda message, _failed: Event(
+        {"type": "modelStreamErrorException", "message": message}, "exception"
+    ),
+    encode=_bedrock_frame,
+    stream_type="application/vnd.amazon.eventstream",
+)
+
+CHAT = Api(
+    "chat_completions", chat_completions.read, chat_completions.whole, chat_completions.events
+)
+COMPLETIONS = Api("completions", completions.read, completions.whole, completions.events)
+EMBEDDINGS = Api("embeddings", embeddings.read, embeddings.whole, None)
+RESPONSES = Api("responses", responses.read, responses.whole, responses.events)
+MESSAGES = Api("messages", messages.read, messages.whole, messages.events)
+
+_ROUTES: Iterable[tuple[str, Route]] = (
+    (r"/openai/deployments/(?P<model>[^/]+)/chat/completions$", Route(CHAT, AZURE)),
+    (r"/openai/deployments/(?P<model>[^/]+)/completions$", Route(COMPLETIONS, AZURE)),
+    (r"/openai/deployments/(?P<model>[^/]+)/embeddings$", Route(EMBEDDINGS, AZURE)),
+    (r"/model/(?P<model>[^/]+)/invoke$", Route(MESSAGES, BEDROCK, streamed=False)),
+    (r"/model/(?P<model>[^/]+)/invoke-with-response-stream$", Route(MESSAGES, BEDROCK, streamed=True)),
+    (r"/models/(?P<model>[^/:]+):rawPredict$", Route(MESSAGES, VERTEX, streamed=False)),
+    (r"/models/(?P<model>[^/:]+):streamRawPredict$", Route(MESSAGES, VERTEX, streamed=True)),
+    (r"/chat/completions$", Route(CHAT, OPENAI)),
+    (r"/completions$", Route(COMPLETIONS, OPENAI)),
+    (r"/embeddings$", Route(EMBEDDINGS, OPENAI)),
+    (r"/responses$", Route(RESPONSES, OPENAI_RESPONSES)),
+    (r"/messages$", Route(MESSAGES, ANTHROPIC)),
+)
+
+
+def find(path: str) -> Route | None:
+    """The route of a path (without its query), with the model that the path names; `None` if none."""
+    for pattern, route in _ROUTES:
+        match = re.search(pattern, path)
+        if match is not None:
+            model = match.groupdict().get("model")
+            named = unquote(model) if model else None
+            return Route(route.api, route.manner, named, route.streamed)
+    return None
