@@ -1,13 +1,13 @@
 """
-A provider of LLMs on loopback, for the demo and for tests: real sockets, complete bodies, faults on demand.
+A provider of LLMs on loopback, for the demo and for tests: real sockets, faults on demand.
 
     with Provider() as provider:
         provider.script("429 retry-after-ms=20", "ok")
         client = openai.OpenAI(base_url=provider.openai_url, api_key="unused")
 
-It speaks OpenAI chat completions, responses, completions and embeddings (Azure's paths too) and Anthropic
-messages (Bedrock's and Vertex AI's paths too), whole and streamed. Other processes script it by
-`POST /_scenario` with `{"steps": […], "match": …, "forever": …}` and read its log with `GET /_requests`.
+It speaks OpenAI chat completions, responses, completions and embeddings (Azure's paths too) and
+Anthropic messages (Bedrock's and Vertex AI's paths too), whole and streamed. Other processes script it
+by `POST /_scenario` with `{"steps": […], "match": …, "forever": …}` and read its log with `GET /_requests`.
 """
 
 from __future__ import annotations

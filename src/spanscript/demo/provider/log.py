@@ -113,7 +113,7 @@ class Log:
             self._requests = []
 
     def wait(self, count: int, *, finished: bool, seconds: float) -> bool:
-        """Wait until `count` requests have come (and, `finished`, all are done with); whether they did."""
+        """See `Provider.wait_for`."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: (

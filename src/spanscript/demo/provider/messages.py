@@ -104,7 +104,7 @@ def _event(name: str, **data: Any) -> Event:
 
 def events(answer: Answer, _asked: Json) -> Iterator[Event]:
     """The events of the streamed answer."""
-    begun = {"content": [], "stop_reason": None, "stop_sequence": None}
+    begun: dict[str, Json] = {"content": [], "stop_reason": None, "stop_sequence": None}
     counted = usage(answer) | {"output_tokens": 1}
     yield _event("message_start", message=_message(answer) | begun | {"usage": counted})
     for index, block in enumerate(_blocks(answer)):

@@ -43,7 +43,7 @@ def answer(route: Route, step: Step, raw_body: bytes, target: str, serial: int) 
         serial: The request's number.
     """
     response = _plain(route, step, raw_body, serial)
-    headers = {"date": "Thu, 01 Jan 2026 00:00:00 GMT", "server": "loopback"} | response.headers
+    headers = {"date": "Thu, 01 Jan 2026 00:00:00 GMT", "server": "loopback", **response.headers}
     if 300 <= response.status < 400:
         headers["location"] = target
     headers |= {name.lower(): value for name, value in step.headers.items()}
@@ -156,12 +156,19 @@ def other(method: str, target: str, headers: Mapping[str, str]) -> Response:
 
 
 def _models(path: str, manner: Manner) -> Json:
+    shown: Json
+    page: Json
     if manner is ANTHROPIC:
-        shown = {"type": "model", "id": "claude-sonnet-4-5", "display_name": "Claude", "created_at": _DAY}
+        shown = {
+            "type": "model",
+            "id": "claude-sonnet-4-5",
+            "display_name": "Claude",
+            "created_at": _DAY,
+        }
         page = {"data": [shown], "has_more": False, "first_id": shown["id"], "last_id": shown["id"]}
     else:
-        shown = {"id": "gpt-5", "object": "model", "created": EPOCH, "owned_by": "loopback"}
-        page = {"object": "list", "data": [shown]}
+        model = {"id": "gpt-5", "object": "model", "created": EPOCH, "owned_by": "loopback"}
+        shown, page = model, {"object": "list", "data": [model]}
     return page if path.endswith("/models") else shown
 
 

@@ -180,7 +180,7 @@ def _streamed_message(item: Json) -> _Named:
     place = {"content_index": 0}
     part = item["content"][0]
     key = "refusal" if part["type"] == "refusal" else "text"
-    extra = {} if key == "refusal" else {"logprobs": []}
+    extra: dict[str, Json] = {} if key == "refusal" else {"logprobs": []}
     yield "content_part.added", {**place, "part": part | {key: ""}}
     for word in policy.words(part[key]):
         yield f"{part['type']}.delta", {**place, "delta": word, **extra}

@@ -124,7 +124,7 @@ def _responses_error(message: str, failed: bool) -> Event:
     if failed:
         ended = {"id": "resp_failed", "object": "response", "status": "failed", "error": error}
         kind = "response.failed"
-        response = ended | {"output": [], "usage": None, "model": "loopback", "created_at": 0}
+        response: Json = ended | {"output": [], "usage": None, "model": "loopback", "created_at": 0}
         return Event({"type": kind, "sequence_number": 99, "response": response}, kind)
     return Event({"type": "error", "sequence_number": 99, "param": None, **error}, "error")
 
@@ -191,9 +191,7 @@ BEDROCK = Manner(
     stream_type="application/vnd.amazon.eventstream",
 )
 
-CHAT = Api(
-    "chat_completions", chat_completions.read, chat_completions.whole, chat_completions.events
-)
+CHAT = Api("chat_completions", chat_completions.read, chat_completions.whole, chat_completions.events)
 COMPLETIONS = Api("completions", completions.read, completions.whole, completions.events)
 EMBEDDINGS = Api("embeddings", embeddings.read, embeddings.whole, None)
 RESPONSES = Api("responses", responses.read, responses.whole, responses.events)

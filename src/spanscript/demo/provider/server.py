@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, final
 from urllib.parse import urlsplit
 
 from spanscript._exchange import Json
@@ -24,6 +26,7 @@ _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing resets the connection."""
 
 
+@final
 class Provider:
     """
     A provider of LLMs on loopback that does as it is told.
@@ -37,9 +40,6 @@ class Provider:
     """
 
     def __init__(self, port: int = 0) -> None:
-        self._script = Script()
-        self._log = Log()
-        self._released = threading.Semaphore(0)
         self._server = _Server(self, port)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.openai_url = f"{self.url}/v1"
@@ -71,30 +71,36 @@ class Provider:
         Raises:
             ValueError: A step cannot be read.
         """
-        self._script.replace(steps, match=match, forever=forever)
+        self._server.script.replace(steps, match=match, forever=forever)
 
     def release(self) -> None:
         """Let one hanging answer go on."""
-        self._released.release()
+        self._server.released.release()
 
     def reset(self) -> None:
         """Forget the script and the log; ids count from 1 again."""
-        self._script.clear()
-        self._log.clear()
+        self._server.script.clear()
+        self._server.log.clear()
+        while self._server.released.acquire(blocking=False):
+            pass  # a release that nothing waited for
 
     @property
     def requests(self) -> list[Received]:
         """All that was received, in order."""
-        return self._log.all()
+        return self._server.log.all()
 
     @property
     def llm_requests(self) -> list[Received]:
         """The LLM requests among `requests`."""
-        return [r for r in self._log.all() if r.api is not None]
+        return [r for r in self.requests if r.api is not None]
 
     def wait_for(self, count: int, *, finished: bool = False, seconds: float = 10.0) -> bool:
-        """Wait until `count` requests have come (`finished`: and all are done with); whether they did."""
-        return self._log.wait(count, finished=finished, seconds=seconds)
+        """
+        Wait until `count` requests have come and, `finished`, all are done with.
+
+        Returns whether that was so within `seconds`.
+        """
+        return self._server.log.wait(count, finished=finished, seconds=seconds)
 
 
 class _Server(ThreadingHTTPServer):
@@ -103,6 +109,9 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, provider: Provider, port: int) -> None:
         self.provider = provider
+        self.script = Script()
+        self.log = Log()
+        self.released = threading.Semaphore(0)
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
@@ -125,17 +134,17 @@ class _Server(ThreadingHTTPServer):
         with self._open_lock:
             still_open = list(self._open)
         for connection in still_open:
-            try:
+            with contextlib.suppress(OSError):  # the client was faster
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the client was faster
-                continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that leave; what is a mistake of ours is raised in the thread."""
+        """Say nothing of clients that leave; tell of our own mistakes on stderr."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
-class _ClientLeft(ConnectionError):
-    pass
+class _ClientLeftError(ConnectionError):
+    """The client closed the connection, or the server is about to end."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -152,15 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._control(body)
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        provider = self.server.provider
-        record = provider._log.begin(self.command, self.path, headers, body)
+        record = self.server.log.begin(self.command, self.path, headers, body)
         try:
             self._answer(record)
-        except (_ClientLeft, BrokenPipeError, ConnectionResetError):
+        except (_ClientLeftError, BrokenPipeError, ConnectionResetError):
             record.client_left = True
             self.close_connection = True
         finally:
-            provider._log.finish(record)
+            self.server.log.finish(record)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _any_method  # noqa: N815 - http.server's
 
@@ -181,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(replies.other(self.command, self.path, record.headers), record)
             return
         record.api = route.api.name
-        record.step = self.server.provider._script.next(record.body)
+        record.step = self.server.script.next(record.body)
         serial = record.index + 1
         response = replies.answer(route, record.step, record.body, self.path, serial)
         self._send(response, record)
@@ -223,10 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _wait(self, seconds: float | None) -> None:
         """Wait so long (`None`: until released) while the client stays and the server runs."""
         until = time.monotonic() + (3600.0 if seconds is None else seconds)
-        released = self.server.provider._released
+        released = self.server.released
         while (left := until - time.monotonic()) > 0:
             if self.server.stopping.is_set() or self._client_left(min(left, 0.02)):
-                raise _ClientLeft
+                raise _ClientLeftError
             if seconds is None and released.acquire(blocking=False):
                 return
 
@@ -263,9 +271,7 @@ def _chunk(piece: bytes) -> bytes:
 
 def _take_script(provider: Provider, body: bytes) -> Json:
     given: Mapping[str, Any] = json.loads(body)
-    provider.script(
-        *given["steps"], match=given.get("match"), forever=bool(given.get("forever", False))
-    )
+    provider.script(*given["steps"], match=given.get("match"), forever=bool(given.get("forever", False)))
     return {}
 
 
