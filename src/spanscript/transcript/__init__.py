@@ -1,0 +1,1 @@
+"""The transcript: an append-only file from which every request is rebuilt."""

@@ -1,0 +1,192 @@
+"""
+What a transcript names by hash (messages, system prompts, tool schemas), and request bodies from it.
+
+Only the places are remembered; contents are read again when they are asked for, through a bounded cache.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from spanscript import _json
+from spanscript.transcript import resolve
+from spanscript.transcript.lines import Entry, TranscriptError, read_at
+
+BODY_LIMIT: Final = 256 * 1024 * 1024
+"""Bytes that the references of one body may stand for. A forged file could repeat them at will."""
+
+VALUES: Final[Mapping[str, str]] = {"system_prompt": "content", "tool_schemas": "schemas"}
+"""Type of an entry without parent that is named by hash → the key of its value."""
+
+_CACHE_LIMIT: Final = 32 * 1024 * 1024
+
+
+class Place(NamedTuple):
+    """Where an entry stands."""
+
+    file: str
+    line: int
+    offset: int
+
+
+class Rebuilt(Struct, frozen=True):
+    """
+    A request body.
+
+    `exact`: it has the SHA-256 of the bytes that were sent; false: if the transcript is unharmed, it is
+    equal to them as a JSON value only; `None`: the entry has no `body_sha256`.
+    """
+
+    content: bytes
+    exact: bool | None
+
+
+class Contents:
+    """Entries by type and hash. The same one may stand in several places; any unharmed copy serves."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[str, str], list[Place]] = {}
+        self._cache: dict[tuple[str, str], Entry] = {}
+        self._cached = 0
+
+    def add(self, entry: Entry) -> None:
+        """Remember where an entry with a `hash` stands."""
+        key = entry.type, entry.get("hash")
+        self._places.setdefault(key, []).append(Place(entry.file, entry.line, entry.offset))
+
+    def holds(self, kind: str, name: str) -> bool:
+        """Whether there is an entry of that type and hash."""
+        return (kind, name) in self._places
+
+    def get(self, kind: str, name: str) -> Entry:
+        """
+        The first unharmed copy of an entry; the first copy if all are harmed.
+
+        Raises:
+            TranscriptError: There is none.
+        """
+        key = kind, name
+        if key not in self._cache:
+            places = self._places.get(key)
+            if places is None:
+                raise TranscriptError(f"{kind} {name} is missing: its line is lost or in another file")
+            self._remember(key, self._best(places))
+        return self._cache[key]
+
+    def context(self, name: str | None) -> list[Entry]:
+        """
+        The `message` entries up to the one with that hash, oldest first.
+
+        Raises:
+            TranscriptError: One is missing, or the parents run in a circle.
+        """
+        found: dict[str, Entry] = {}
+        while name is not None:
+            if name in found:
+                raise TranscriptError(f"the parents of message {name} run in a circle")
+            found[name] = self.get("message", name)
+            name = found[name].get("parent")
+        return list(reversed(found.values()))
+
+    def _best(self, places: list[Place]) -> Entry:
+        first = read_at(*places[0])
+        if len(places) == 1 or is_intact(first):
+            return first
+        return next(filter(is_intact, (read_at(*place) for place in places[1:])), first)
+
+    def _remember(self, key: tuple[str, str], entry: Entry) -> None:
+        if self._cached > _CACHE_LIMIT:
+            self._cache.clear()
+            self._cached = 0
+        self._cache[key] = entry
+        self._cached += sum(map(len, entry.raw.values()))
+
+
+def is_intact(entry: Entry) -> bool:
+    """Whether an entry has the hash that it names itself by."""
+    try:
+        if entry.type == "message":
+            value, parent = _json.loads(resolve.message_text(entry.raw)), entry.get("parent")
+        else:
+            value, parent = entry.get(VALUES[entry.type]), None
+        return bool(resolve.digest(value, parent) == entry.get("hash"))
+    except (ValueError, RecursionError):
+        return False
+
+
+def rebuild(request: Entry, contents: Contents) -> Rebuilt:
+    """
+    The body of a whole `provider_call_request`.
+
+    Raises:
+        TranscriptError: It has none, or refers to something that is not there.
+    """
+    sent = request.get("body_sha256")
+    first: bytes | None = None
+    try:
+        for content in _candidates(request, contents):
+            first = content if first is None else first
+            if sent is None or hashlib.sha256(content).hexdigest() == sent:
+                return Rebuilt(content, exact=None if sent is None else True)
+    except (ValueError, RecursionError, TranscriptError) as error:
+        raise TranscriptError(f"{request.where}: the body cannot be rebuilt: {error}") from error
+    return Rebuilt(first or b"", exact=False)
+
+
+def _candidates(request: Entry, contents: Contents) -> Iterator[bytes]:
+    """The body in every spelling in which it could have been sent, the likeliest first."""
+    if "body" not in request.raw:
+        yield _opaque(request)
+        return
+    if request.get("verbatim"):
+        plain = request.raw["body"]
+        yield plain
+    else:
+        spellings = (_resolved(request, contents, style) for style in resolve.STYLES)
+        plain = next(spellings)
+        yield plain
+        yield from spellings
+    yield from resolve.variants(plain)
+
+
+def _opaque(request: Entry) -> bytes:
+    """A body that was no JSON object."""
+    text = request.get("body_text")
+    if text is not None:
+        return str(text).encode()
+    encoded = request.get("body_base64")
+    if encoded is None:
+        raise TranscriptError("the entry has no `body`")
+    return base64.b64decode(encoded, validate=True)
+
+
+def _resolved(request: Entry, contents: Contents, style: resolve.Style) -> bytes:
+    left = BODY_LIMIT
+
+    def look_up(name: str, style: resolve.Style) -> bytes:
+        nonlocal left
+        found = _referenced(request, contents, name, style)
+        left -= len(found)
+        if left < 0:
+            raise TranscriptError(f"it would be longer than {BODY_LIMIT} bytes")
+        return found
+
+    return resolve.resolve(request.raw["body"], look_up, style)
+
+
+def _referenced(request: Entry, contents: Contents, name: str, style: resolve.Style) -> bytes:
+    last = request.get("context")
+    if name == "context":
+        items = [resolve.message_text(entry.raw, style) for entry in contents.context(last)]
+        return resolve.list_text(items, style)
+    if name == "message" and last is not None:
+        return resolve.message_text(contents.get("message", last).raw, style)
+    hash_ = request.get(name) if name in VALUES else None
+    if hash_ is None:
+        raise TranscriptError(f"it refers to {name!r}, which the entry does not name")
+    return contents.get(name, hash_).raw[VALUES[name]]
