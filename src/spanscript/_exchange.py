@@ -195,14 +195,17 @@ class Dialect(Struct, frozen=True):
         accepts: Whether a request body (its keys and raw values) is of this dialect; keeps other APIs
             with the same path out.
         split: Body (key → raw value) and the raw elements of its list → `Split`.
-        params: Neutral parameter name → path in the request body.
+        params: Neutral parameter name → paths in the request body; the first that has a value counts.
         decode: A whole answer's JSON → `Reply`.
         assemble: The events of a stream → the body that the whole answer would have had. Missing end,
             error events: as far as it came, see `Reply.complete` and `Reply.failure`.
         message: An element of the list (or the system prompt, as `{"role": "system", "content": …}`) →
             `Message`, for reading.
-        terminal: Matches, in the raw bytes of a stream, the marker after which nothing of it follows.
-            `None` if the dialect does not stream.
+        terminal: Whether whole lines of a stream's raw bytes hold the marker after which nothing of it
+            follows; see `spanscript._wire.Marker`. `None` if the dialect does not stream.
+        ends: Likewise for an event, of any framing.
+        parse: A whole answer's bytes → JSON, where plain parsing would waste time on what `decode` does
+            not look at. Raises what `spanscript._json.loads` raises.
     """
 
     name: str
@@ -210,11 +213,13 @@ class Dialect(Struct, frozen=True):
     list_key: str
     accepts: Callable[[Mapping[str, bytes]], bool]
     split: Callable[[Mapping[str, bytes], Sequence[bytes]], Split]
-    params: Mapping[str, tuple[str, ...]]
+    params: Mapping[str, tuple[tuple[str, ...], ...]]
     decode: Callable[[Json], Reply]
     assemble: Callable[[Iterable[Event]], Json]
     message: Callable[[Json], Message]
     terminal: Callable[[bytes], bool] | None = None
+    ends: Callable[[Event], bool] | None = None
+    parse: Callable[[bytes], Json] | None = None
 
 
 class Request(Struct, frozen=True):

@@ -1,0 +1,380 @@
+"""
+From bytes to JSON: content-encoding, the framing of streams, and the reading of a whole answer.
+
+Pure, and never raises on bad bytes: what can be read is given. A stream's framing follows from its
+content type by one table; a new framing is one function from bytes to events.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Final
+
+import msgspec
+
+from spanscript._exchange import Dialect, Event, Failure, Json, Reply
+from spanscript._json import dumps, loads
+from spanscript._shapes import integer, mapping, sequence, string
+
+_Framing = Callable[[bytes], Iterator[Event]]
+
+_BOM: Final = b"\xef\xbb\xbf"
+_DONE: Final = "[DONE]"
+_MESSAGE_LENGTH: Final = 500
+_PIECE: Final = 64 * 1024
+_SIP: Final = 64
+"""Bytes given at once to a decoder whose output cannot be bounded."""
+
+
+def inflate(chunks: Iterable[bytes], content_encoding: str, limit: int = 32 * 1024 * 1024) -> bytes:
+    """
+    Undo the content-encoding of a body, as far as it came.
+
+    Args:
+        chunks: The body as it came over the wire; may end anywhere.
+        content_encoding: The response header: names in the order in which they were applied.
+        limit: Bytes of output after which to stop, whatever is still to come.
+
+    Returns:
+        What could be read up to the end, the first error or the limit; nothing if an encoding is not
+        known, or its library not installed.
+    """
+    stream = iter(chunks)
+    for name in reversed(content_encoding.lower().split(",")):
+        step = _ENCODINGS.get(name.strip())
+        if step is None:
+            return b""
+        stream = step(stream)
+    whole = bytearray()
+    for piece in stream:
+        whole += piece[: limit - len(whole)]
+        if len(whole) >= limit:
+            break
+    return bytes(whole)
+
+
+def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = None
+    for chunk in filter(None, chunks):
+        rest = chunk
+        while rest:
+            decoder = decoder or zlib.decompressobj(_window_bits(rest[0]))
+            try:
+                yield decoder.decompress(rest, _PIECE)
+            except zlib.error:
+                return
+            rest = decoder.unconsumed_tail
+            if decoder.eof:
+                rest = decoder.unused_data
+                decoder = None
+    if decoder:
+        yield decoder.flush()
+
+
+def _window_bits(first: int) -> int:
+    """For zlib's `deflate` with its header, for gzip, else for the bare one that some servers send."""
+    return zlib.MAX_WBITS | 32 if first in (0x78, 0x1F) else -zlib.MAX_WBITS
+
+
+def _unbrotlied(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    library = _maybe_module("brotli", "brotlicffi")
+    return _pushed(chunks, library.Decompressor().process, library.error) if library else iter(())
+
+
+def _unzstandarded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    library = _maybe_module("compression.zstd", "backports.zstd", "zstandard")
+    if library is None:
+        return iter(())
+    decoder = library.ZstdDecompressor()
+    decoder = decoder.decompressobj() if hasattr(decoder, "decompressobj") else decoder
+    return _pushed(chunks, decoder.decompress, library.ZstdError)
+
+
+def _maybe_module(*names: str) -> ModuleType | None:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _pushed(
+    chunks: Iterator[bytes], push: Callable[[bytes], bytes], error: type[Exception]
+) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), _SIP):
+            try:
+                yield push(chunk[at : at + _SIP])
+            except (error, EOFError):
+                return
+
+
+_ENCODINGS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
+    "": iter,
+    "identity": iter,
+    "gzip": _unzipped,
+    "x-gzip": _unzipped,
+    "deflate": _unzipped,
+    "br": _unbrotlied,
+    "zstd": _unzstandarded,
+}
+
+
+def events(data: bytes, content_type: str) -> Iterator[Event]:
+    """
+    The events of a stream, as far as it came.
+
+    Args:
+        data: The body from its first byte, with its content-encoding undone.
+        content_type: The response header; parameters and case do not matter.
+
+    Yields:
+        One event per item with data. Data that is no JSON is kept as a string. A last item that was cut
+        is left out, except if its data is whole by its look (JSON, or `[DONE]`).
+    """
+    framing = _framing(content_type, data)
+    return framing(data) if framing else iter(())
+
+
+def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | None) -> Reply:
+    """
+    Read what came as the answer of one attempt.
+
+    Args:
+        dialect: Says what the bytes mean.
+        content_type: The response header, empty if there was none.
+        data: The body, as far as it came, with its content-encoding undone.
+        http_status: `None` if it is not known.
+
+    Returns:
+        What can be had. `complete` is false for a stream without its terminal marker, and for a body
+        that is no JSON. With a status of 400 or more there always is a `failure`.
+    """
+    framing = _framing(content_type, data)
+    if framing:
+        seen = list(framing(data))
+        body = dialect.assemble(seen)
+        complete = dialect.ends is not None and any(map(dialect.ends, seen))
+    else:
+        body = _maybe_parsed(dialect.parse or loads, data)
+        complete = body is not None
+    reply = dialect.decode(body)
+    failure = reply.failure
+    if http_status is not None and http_status >= 400:
+        failure = _failure_of_status(body, data, str(http_status))
+    return msgspec.structs.replace(reply, failure=failure, complete=complete)
+
+
+def terminal(ends: Callable[[Event], bool], hints: Sequence[bytes]) -> Callable[[bytes], bool]:
+    """
+    Make a dialect's `terminal` from its `ends`.
+
+    Args:
+        ends: Whether an event is the last one that means something.
+        hints: Bytes of which at least one stands in the line of such an event: a cheap first look.
+    """
+
+    def terminal(lines: bytes) -> bool:
+        return any(hint in lines for hint in hints) and any(map(ends, _sse(lines)))
+
+    return terminal
+
+
+class Marker:
+    """
+    Watches one stream for its dialect's terminal marker, chunk by chunk.
+
+    The marker is looked for in whole lines only: text that quotes one is inside a longer line, and an
+    event that carries the whole answer has not come before its line ends.
+    """
+
+    __slots__ = ("_line", "_terminal")
+
+    def __init__(self, terminal: Callable[[bytes], bool]) -> None:
+        self._terminal = terminal
+        self._line: list[bytes] = []
+
+    def passed(self, chunk: bytes) -> bool:
+        """Take the next chunk; whether the marker has come with it."""
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        if not end:
+            self._line.append(chunk)
+            return False
+        lines = b"".join((*self._line, chunk[:end]))
+        self._line = [chunk[end:]]
+        return self._terminal(lines)
+
+
+def failure_in(body: Json, default: str = "error") -> Failure | None:
+    """
+    The error that a body tells of under its key `error`, `None` if it tells none.
+
+    Args:
+        body: Any JSON value; of an array, its first element counts.
+        default: The failure's type if the body names neither code nor type.
+    """
+    error = mapping(sequence(body)[0] if sequence(body) else body).get("error")
+    return _as_failure(error, default) if error else None
+
+
+def _failure_of_status(body: Json, data: bytes, status: str) -> Failure:
+    found = failure_in(body, status)
+    if found:
+        return found
+    if mapping(body):
+        return _as_failure(body, status)
+    return Failure(status, _short(data[: 8 * _MESSAGE_LENGTH].decode("utf-8", "replace")))
+
+
+def _as_failure(error: Json, default: str) -> Failure:
+    fields = mapping(error)
+    kinds = [string(fields.get(key)) for key in ("code", "type", "status", "__type")]
+    number = integer(fields.get("code"))
+    kind = next((k for k in kinds if k and k != "error"), str(number) if number else default)
+    messages = [fields.get(key) for key in ("message", "Message", "detail", "msg")]
+    return Failure(kind, _short(next((m for m in messages if m), error)))
+
+
+def _short(message: Json) -> str | None:
+    text = message if isinstance(message, str) else dumps(message).decode()
+    return " ".join(text.split())[:_MESSAGE_LENGTH] or None
+
+
+def _maybe_parsed(parse: Callable[[bytes], Json], data: bytes) -> Json:
+    try:
+        return parse(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _framing(content_type: str, data: bytes) -> _Framing | None:
+    """By content type, but not against plain appearance: gateways mislabel error bodies and streams."""
+    framing = _FRAMINGS.get(content_type.partition(";")[0].strip().lower())
+    start = data[:64].removeprefix(_BOM).lstrip()
+    if framing is _sse and start[:1] in (b"{", b"["):
+        return None
+    if framing is None and start.startswith((b"data:", b"event:", b":")):
+        return _sse
+    return framing
+
+
+def _sse(data: bytes) -> Iterator[Event]:
+    data = data.removeprefix(_BOM)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    *whole, cut = data.split(b"\n\n")
+    for block in whole:
+        event = _sse_event(block)
+        if event is not None:
+            yield event
+    event = _sse_event(cut)
+    if event is not None and (event.data == _DONE or not isinstance(event.data, str)):
+        yield event
+
+
+def _sse_event(block: bytes) -> Event | None:
+    name = None
+    lines = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            lines.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.decode("utf-8", "replace").strip()
+    return Event(_value(b"\n".join(lines)), name or None) if lines else None
+
+
+def _ndjson(data: bytes) -> Iterator[Event]:
+    *whole, cut = data.split(b"\n")
+    for line in whole:
+        if line.strip():
+            yield Event(_value(line))
+    last = _value(cut) if cut.strip() else ""
+    if not isinstance(last, str):
+        yield Event(last)
+
+
+def _value(data: bytes) -> Json:
+    try:
+        return loads(data)
+    except (ValueError, RecursionError):
+        return data.decode("utf-8", "replace")
+
+
+_PRELUDE: Final = struct.Struct(">III")
+_CRC_BYTES: Final = 4
+_FRAME_LIMIT: Final = 64 * 1024 * 1024
+_HEADER_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+"""Bytes of a header's value by its type; types 6 (bytes) and 7 (string) begin with their length."""
+
+
+def _eventstream(data: bytes) -> Iterator[Event]:
+    """AWS event-stream. Checksums are not looked at: the client does, and TCP has."""
+    at = 0
+    while at + _PRELUDE.size <= len(data):
+        total, headers_length, _ = _PRELUDE.unpack_from(data, at)
+        start = at + _PRELUDE.size
+        end = at + total
+        sane = _PRELUDE.size + headers_length + _CRC_BYTES <= total <= _FRAME_LIMIT
+        if not sane or end > len(data):
+            return
+        headers = dict(_frame_headers(data[start : start + headers_length]))
+        yield _frame_event(headers, data[start + headers_length : end - _CRC_BYTES])
+        at = end
+
+
+def _frame_headers(block: bytes) -> Iterator[tuple[str, str]]:
+    """Names and values of the headers that are strings."""
+    at = 0
+    while at < len(block):
+        value_at = at + 1 + block[at]
+        name = block[at + 1 : value_at].decode("utf-8", "replace")
+        kind = block[value_at : value_at + 1]
+        value_at += 1
+        if kind in (b"\x06", b"\x07"):
+            length = int.from_bytes(block[value_at : value_at + 2], "big")
+            value_at += 2
+        elif kind and kind[0] in _HEADER_BYTES:
+            length = _HEADER_BYTES[kind[0]]
+        else:
+            return
+        at = value_at + length
+        if kind == b"\x07":
+            yield name, block[value_at:at].decode("utf-8", "replace")
+
+
+def _frame_event(headers: dict[str, str], payload: bytes) -> Event:
+    data = _value(payload)
+    error = headers.get(":exception-type") or headers.get(":error-code")
+    if error:
+        message = mapping(data).get("message") or headers.get(":error-message") or data
+        return Event({"type": "error", "error": {"type": error, "message": message}}, error)
+    name = headers.get(":event-type")
+    inner = mapping(data).get("bytes")
+    if name == "chunk" and isinstance(inner, str):
+        data = _value(_maybe_unbased(inner))
+        name = string(mapping(data).get("type"))
+    return Event(data, name)
+
+
+def _maybe_unbased(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except (ValueError, binascii.Error):
+        return text.encode("utf-8", "replace")
+
+
+_FRAMINGS: Final[dict[str, _Framing]] = {
+    "text/event-stream": _sse,
+    "application/x-ndjson": _ndjson,
+    "application/ndjson": _ndjson,
+    "application/jsonl": _ndjson,
+    "application/vnd.amazon.eventstream": _eventstream,
+}
