@@ -7,7 +7,8 @@ A provider of LLMs on loopback, for the demo and for tests: real sockets, faults
 
 It speaks OpenAI chat completions, responses, completions and embeddings (Azure's paths too) and
 Anthropic messages (Bedrock's and Vertex AI's paths too), whole and streamed. Other processes script it
-by `POST /_scenario` with `{"steps": […], "match": …, "forever": …}` and read its log with `GET /_requests`.
+by `POST /_scenario` with `{"steps": […], "match": …, "forever": …}` and read its log with
+`GET /_requests`.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from spanscript.demo.provider.script import AnyStep, Script, Step
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing resets the connection."""
+_REDIRECTED = b'{"model": "redirected", "messages": [], "input": ""}'
+"""What a request is taken to ask that lost its body: clients follow a 302 with GET."""
 
 
 @final
@@ -191,7 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
         record.api = route.api.name
         record.step = self.server.script.next(record.body)
         serial = record.index + 1
-        response = replies.answer(route, record.step, record.body, self.path, serial)
+        body = record.body if self.command == "POST" else _REDIRECTED
+        response = replies.answer(route, record.step, body, self.path, serial)
         self._send(response, record)
 
     def _send(self, response: Response, record: Received) -> None:
