@@ -1,4 +1,4 @@
-"""The loopback provider as fixtures: `from providers import provider`."""
+"""The loopback provider as fixtures: `pytest_plugins = ["providers"]`."""
 
 from __future__ import annotations
 

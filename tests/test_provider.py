@@ -16,10 +16,11 @@ import zlib
 import anthropic
 import openai
 import pytest
-from providers import provider, shared_provider  # noqa: F401
 
 from spanscript.demo.provider import Provider, Step
 from spanscript.demo.provider.script import step as read_step
+
+pytest_plugins = ["providers"]
 
 SAID = "Grüße aus Zürich 😀, please"
 ASKED = [{"role": "user", "content": SAID}]
@@ -230,7 +231,7 @@ def test_responses_call_tools_in_the_order_of_real_events(provider):
     ) as s:
         kinds = [e.type.removeprefix("response.") for e in s]
         final = s.get_final_response()
-    call = [i for i in final.output if i.type == "function_call"][0]
+    call = next(i for i in final.output if i.type == "function_call")
     assert json.loads(call.arguments)["city"] == "Zürich"
     assert final.usage.output_tokens_details.reasoning_tokens > 0
     once = [k for i, k in enumerate(kinds) if i == 0 or kinds[i - 1] != k]
