@@ -1,0 +1,360 @@
+"""
+What stands in each line of the transcript: tables from field to source, and no I/O.
+
+A field that is not known is left out; only the `parent` of a root is null. JSON that was sent is
+embedded as it was sent, byte for byte, but for line breaks between its tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from spanscript import _exchange as x
+from spanscript import _json
+from spanscript._version import __version__
+
+VERSION: Final = 1
+"""The version of the format that is written here."""
+
+ENVELOPE: Final = frozenset(
+    {
+        "type",
+        "timestamp",
+        "writer",
+        "seq",
+        "trace_id",
+        "span_id",
+        "hash",
+        "parent",
+        "iteration",
+        "message",
+    }
+)
+"""Keys of a `message` entry that are not the message's own."""
+
+_Fields: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
+"""Field name → how to get it; `None` means not known."""
+
+_LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
+class SpanIds(Struct, frozen=True):
+    """Trace and span of a line, in hex as Jaeger shows them."""
+
+    trace_id: str
+    span_id: str
+
+
+class Entry(Struct, frozen=True):
+    """A line but for its stamp: `fields` is the JSON text of all further members, without braces."""
+
+    type: str
+    fields: bytes
+
+
+class References(Struct, frozen=True):
+    """The hashes that a request line refers to; `context` is its last message's."""
+
+    system_prompt: str | None = None
+    tool_schemas: str | None = None
+    context: str | None = None
+
+
+class Stamp(Struct, frozen=True):
+    """Who writes, and when (nanoseconds since the epoch)."""
+
+    writer: str
+    time_ns: int
+
+
+def lines(entries: Iterable[Entry], stamp: Stamp, seq: int) -> bytes:
+    """The finished lines, each with its newline, numbered from *seq*."""
+    head = f'","timestamp":"{timestamp(stamp.time_ns)}","writer":"{stamp.writer}","seq":'
+    return b"".join(
+        b'{"type":"%b%b%d,%b}\n' % (entry.type.encode(), head.encode(), number, entry.fields)
+        for number, entry in enumerate(entries, seq)
+    )
+
+
+def timestamp(time_ns: int) -> str:
+    """ISO 8601 in UTC with microseconds."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def transcript_open(service_name: str | None) -> Entry:
+    """The first line of a writer in a file."""
+    about = {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "service_name": service_name,
+        "spanscript": __version__,
+        "python": platform.python_version(),
+    }
+    return _entry("transcript_open", None, about)
+
+
+def gap(reason: str, dropped: int) -> Entry:
+    """Says that *dropped* lines were lost."""
+    return _entry("gap", None, {"reason": reason, "dropped": dropped})
+
+
+def system_prompt(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
+    """A system prompt, as the JSON value that was sent."""
+    return _entry("system_prompt", ids, {"hash": digest}, content=one_line(raw))
+
+
+def tool_schemas(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
+    """The tools that were offered, as the JSON array that was sent."""
+    return _entry("tool_schemas", ids, {"hash": digest}, schemas=one_line(raw))
+
+
+def message(
+    raw: bytes, digest: str, parent: str | None, iteration: int | None, ids: SpanIds | None
+) -> Entry:
+    """A message: its own members beside the envelope's, or whole where they would meet."""
+    head = _members(ids, {"hash": digest}) + (b',"parent":' + _encode(parent))
+    if iteration is not None:
+        head += b',"iteration":%d' % iteration
+    return Entry("message", b",".join(filter(None, (head, _own_members(one_line(raw))))))
+
+
+def _own_members(raw: bytes) -> bytes:
+    if not raw.startswith(b"{"):
+        role = b'"role":"user",' if raw.startswith(b'"') else b""
+        return role + b'"message":' + raw
+    keys = _json.members(raw)
+    if ENVELOPE.isdisjoint(keys):
+        return raw[1:-1].strip()
+    role = b'"role":%b,' % one_line(keys["role"]) if "role" in keys else b""
+    return role + b'"message":' + raw
+
+
+def provider_call_request(
+    request: x.Request, split: x.Split, references: References, body_sha256: str, ids: SpanIds | None
+) -> Entry:
+    """A request whose body was taken apart; *references* say where the parts stand."""
+    verbatim = _has_own_reference(split)
+    parts: dict[str, bytes] = {"body": one_line(request.content if verbatim else split.skeleton)}
+    if verbatim:
+        parts["verbatim"] = b"true"
+    about = {
+        **_present(_REQUEST, request),
+        "message_count": len(split.items),
+        "prompt_chars": request.prompt_chars,
+        **_present(_REFERENCES, references),
+    }
+    return _request_entry(request, ids, about, parts, body_sha256)
+
+
+def unsplit_request(request: x.Request, body_sha256: str, ids: SpanIds | None) -> Entry:
+    """A request whose body is no JSON, or none that every reader takes: whole, as text or in base64."""
+    try:
+        parts = {"body_text": _encode(request.content.decode())}
+    except UnicodeDecodeError:
+        parts = {"body_base64": _encode(base64.b64encode(request.content).decode())}
+    about = {**_present(_REQUEST, request), "prompt_chars": request.prompt_chars}
+    return _request_entry(request, ids, about, parts, body_sha256)
+
+
+def _request_entry(
+    request: x.Request,
+    ids: SpanIds | None,
+    about: Mapping[str, x.Json],
+    parts: Mapping[str, bytes],
+    body_sha256: str,
+) -> Entry:
+    parts = {
+        **parts,
+        "body_bytes": b"%d" % len(request.content),
+        "body_sha256": b'"%b"' % body_sha256.encode(),
+    }
+    return _entry("provider_call_request", ids, about, **parts)
+
+
+def provider_call_outcome(request: x.Request, outcome: x.Outcome, ids: SpanIds | None) -> Entry:
+    """How an attempt ended: `provider_call_response` if well, else `provider_call_error`."""
+    of_call = _present(_CALL, request)
+    of_reply = {} if outcome.reply is None else _answer(outcome.reply)
+    if outcome.status == "ok":
+        fields = {**of_call, **of_reply, **_present(_RESPONSE, outcome)}
+        return _entry("provider_call_response", ids, fields)
+    return _entry("provider_call_error", ids, {**of_call, **_present(_ERROR, outcome), **of_reply})
+
+
+def one_line(raw: bytes) -> bytes:
+    """JSON text on one line. Line breaks stand only between the tokens of a JSON text."""
+    if b"\n" in raw or b"\r" in raw:
+        raw = raw.translate(_LINE_BREAKS)
+    return raw.strip()
+
+
+def _has_own_reference(split: x.Split) -> bool:
+    """Whether the body itself, and not only its taking apart, has objects like our references."""
+    ours = (split.system is not None) + (split.tools is not None) + bool(split.items)
+    if b"\\" not in split.skeleton and split.skeleton.count(b'"$transcript"') == ours:
+        return False
+    found = []
+
+    def look(pairs: list[tuple[str, x.Json]]) -> None:
+        if {key for key, _ in pairs} == {"$transcript"}:
+            found.append(pairs)
+
+    json.loads(split.skeleton.decode(), object_pairs_hook=look)
+    return len(found) != ours
+
+
+def _answer(reply: x.Reply) -> dict[str, x.Json]:
+    said = _said(reply.choices[0].message.parts) if reply.choices else {}
+    return {**_present(_REPLY_HEAD, reply), **said, **_present(_REPLY, reply)}
+
+
+def _said(parts: tuple[x.Part, ...]) -> dict[str, x.Json]:
+    """What one choice says; `parts` only if the rest does not tell all of it in its order."""
+    said: dict[str, x.Json] = {}
+    for name, kind in (("text", x.Text), ("thinking", x.Thinking), ("refusal", x.Refusal)):
+        texts = [part.text for part in parts if isinstance(part, kind)]
+        if texts:
+            said[name] = "".join(texts)
+    calls = [_of_struct(part) for part in parts if isinstance(part, x.ToolCall)]
+    if calls:
+        said["tool_calls"] = calls
+    order = [_USUAL_ORDER.get(type(part), -1) for part in parts]
+    if -1 in order or order != sorted(order):
+        said["parts"] = [{"type": _PART_TYPES[type(part)], **_of_struct(part)} for part in parts]
+    return said
+
+
+def _choices(reply: x.Reply) -> list[x.Json] | None:
+    if len(reply.choices) < 2:
+        return None
+    return [
+        {
+            "index": choice.index,
+            "role": choice.message.role,
+            **_said(choice.message.parts),
+            **({} if choice.finish_reason is None else {"finish_reason": choice.finish_reason}),
+        }
+        for choice in reply.choices
+    ]
+
+
+def _of_struct(part: Struct) -> dict[str, x.Json]:
+    values = {name: getattr(part, name) for name in part.__struct_fields__}
+    if not values.get("server_side"):
+        values.pop("server_side", None)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _since_start(name: str) -> Callable[[x.Outcome], float | None]:
+    def milliseconds(outcome: x.Outcome) -> float | None:
+        end = getattr(outcome, name)
+        return None if end is None else round((end - outcome.started_ns) / 1e6, 3)
+
+    return milliseconds
+
+
+def _param(name: str) -> Callable[[x.Request], x.Json]:
+    return lambda request: request.params.get(name)
+
+
+def _own(*names: str) -> _Fields:
+    return tuple((name, attrgetter(name)) for name in names)
+
+
+_CALL: Final = _own("call_id", "attempt", "iteration")
+
+_REQUEST: Final[_Fields] = (
+    *_CALL,
+    *_own("stage", "model", "provider"),
+    ("dialect", attrgetter("dialect.name")),
+    *_own("client", "url", "stream"),
+    *((name, _param(name)) for name in ("max_tokens", "temperature", "tool_choice")),
+    *_own("tool_format"),
+    ("native_tool_count", attrgetter("tool_count")),
+)
+
+_REFERENCES: Final = _own("system_prompt", "tool_schemas", "context")
+
+_REPLY_HEAD: Final = _own("model", "response_id")
+
+_REPLY: Final[_Fields] = (
+    ("finish_reasons", lambda reply: reply.finish_reasons or None),
+    ("choices", _choices),
+    *((name, attrgetter(f"usage.{name}")) for name in x.Usage.__struct_fields__),
+    ("extras", lambda reply: dict(reply.extras) or None),
+)
+
+_TIMES: Final[_Fields] = (
+    ("response_ms", _since_start("ended_ns")),
+    ("first_chunk_ms", _since_start("first_chunk_ns")),
+)
+
+_TRUNCATED: Final[_Fields] = (("truncated", lambda outcome: outcome.truncated or None),)
+
+_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status"), *_TRUNCATED)
+
+_ERROR: Final[_Fields] = (
+    *_own("status", "retryable"),
+    ("error_type", lambda outcome: outcome.failure and outcome.failure.type),
+    ("error_message", lambda outcome: outcome.failure and outcome.failure.message),
+    *_own("http_status", "retry_after_ms"),
+    *_TIMES,
+    *_TRUNCATED,
+)
+
+_PART_TYPES: Final[Mapping[type[Struct], str]] = {
+    x.Text: "text",
+    x.Thinking: "thinking",
+    x.ToolCall: "tool_call",
+    x.ToolResult: "tool_result",
+    x.Media: "media",
+    x.Refusal: "refusal",
+    x.Other: "other",
+}
+
+_USUAL_ORDER: Final[Mapping[type[Struct], int]] = {x.Thinking: 0, x.Text: 1, x.Refusal: 2, x.ToolCall: 3}
+
+
+def _present(table: _Fields, source: object) -> dict[str, x.Json]:
+    return {name: value for name, get in table if (value := get(source)) is not None}
+
+
+def _entry(kind: str, ids: SpanIds | None, fields: Mapping[str, x.Json], **raw: bytes) -> Entry:
+    """An entry of encoded *fields*, then *raw* ones that are JSON already."""
+    members = _members(ids, fields)
+    return Entry(kind, members + b"".join(b',"%b":%b' % (k.encode(), v) for k, v in raw.items()))
+
+
+def _members(ids: SpanIds | None, fields: Mapping[str, x.Json]) -> bytes:
+    known = {name: value for name, value in fields.items() if value is not None}
+    if ids is not None:
+        known = {"trace_id": ids.trace_id, "span_id": ids.span_id, **known}
+    return _encode(known)[1:-1]
+
+
+def _encode(value: x.Json) -> bytes:
+    """JSON that every reader takes: surrogates escaped, and null for numbers that JSON has not."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(finite, separators=(",", ":")).encode()

@@ -1,0 +1,198 @@
+"""
+The writer: from any thread, any forked child, any finalizer, one event after the other into the file.
+
+It writes in the caller's thread, so that what was written survives SIGKILL, and never raises because
+the file cannot be written. There may be several writers for one directory, also in one process: each
+is a writer of its own to the readers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
+from spanscript.transcript import entries
+from spanscript.transcript.appender import Appender, Trouble
+from spanscript.transcript.conversation import Make
+from spanscript.transcript.livefile import LiveFile
+
+_LOG = logging.getLogger("spanscript")
+_writers: Final[weakref.WeakSet[Writer]] = weakref.WeakSet()
+_process = object()
+"""Stands for this process; another one in each forked child."""
+_fork_lock = threading.RLock()
+"""Held while a forked child's first threads agree on their new state."""
+
+
+class _Pending(Struct):
+    make: Make
+    time_ns: int
+    written: bool = False
+
+
+class _State:
+    """
+    What belongs to one process: a forked child begins with a new one.
+
+    `busy` is looked at with the lock held: it is set only if this very thread is writing already and
+    was interrupted by a finalizer or a signal handler that writes too.
+    """
+
+    def __init__(self, appender: Appender) -> None:
+        self.process = _process
+        self.appender = appender
+        self.lock = threading.RLock()
+        self.queue: deque[_Pending] = deque()
+        self.busy = False
+
+
+class Writer:
+    """
+    Writes one transcript.
+
+    Attributes:
+        service_name: Told in each file's first line; may be set until then.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        mode: WriteMode = "inline",
+        service_name: str | None = None,
+        on_lost: Callable[[str, int], object] | None = None,
+    ) -> None:
+        """
+        Nothing is opened until there is something to write.
+
+        Args:
+            directory: Made with mode 0700 if it is missing.
+            max_bytes: The file is rotated when it has so many; 0: never.
+            mode: `inline`: what is written survives the process; `sync`: and power loss.
+            service_name: See the attribute.
+            on_lost: Called with a reason and how many lines were lost, outside of all locks.
+        """
+        self.service_name = service_name
+        self._directory = _absolute(os.fspath(directory))
+        self._max_bytes = max_bytes
+        self._durable = mode == "sync"
+        self._on_lost = on_lost
+        self._told: set[str] = set()
+        self._state = self._new_state()
+        _writers.add(self)
+
+    def write(self, make: Make, time_ns: int | None = None) -> bool:
+        """
+        Write one event: the entries that *make* gives, all together.
+
+        *make* is called with what this writer has written to the file in use, under the writer's lock:
+        once, or not at all while the file cannot be written.
+
+        Args:
+            make: See `conversation.request_entries`; for an outcome, `lambda _: [entry]`.
+            time_ns: When it happened, nanoseconds since the epoch; now if not given.
+
+        Returns:
+            Whether it is written (mode `sync`: and on the disk). Not if it was lost; nor yet if this thread
+            is in the middle of writing already (this is a finalizer): then it is written right after that.
+        """
+        pending = _Pending(make, time.time_ns() if time_ns is None else time_ns)
+        self._with_state(pending)
+        return pending.written
+
+    def close(self) -> None:
+        """Close the file; should there be something to write after all, a new writer id begins."""
+        self._with_state(None)
+
+    def _with_state(self, pending: _Pending | None) -> None:
+        """Append *pending* and whatever else waits; `None`: close. Then tell of troubles, unlocked."""
+        state = self._current()
+        troubles: list[Trouble] = []
+        try:
+            with state.lock:
+                if pending is not None:
+                    state.queue.append(pending)
+                if state.busy:
+                    return
+                try:
+                    _drain(state)
+                    if pending is None:
+                        state.appender.close()
+                        self._state = self._new_state()
+                finally:
+                    troubles, state.appender.troubles = state.appender.troubles, troubles
+        finally:
+            for trouble in troubles:
+                self._tell(trouble)
+
+    def _tell(self, trouble: Trouble) -> None:
+        if trouble.reason not in self._told:
+            self._told.add(trouble.reason)
+            _LOG.warning(
+                "Transcript in %s: %s%s. The app is not affected. This is not logged again.",
+                self._directory,
+                f"{trouble.reason} ({trouble.detail})",
+                "; lines are lost until it works again" if trouble.dropped else "",
+            )
+        if trouble.dropped and self._on_lost is not None:
+            self._on_lost(trouble.reason, trouble.dropped)
+
+    def _current(self) -> _State:
+        """The state of this process. No lock is asked that another thread may have held at a fork."""
+        state = self._state
+        if state.process is not _process:
+            state = self._new_state()
+            with _fork_lock:
+                if self._state.process is not _process:
+                    self._state = state
+                state = self._state
+        return state
+
+    def _new_state(self) -> _State:
+        file = LiveFile(self._directory, max_bytes=self._max_bytes, durable=self._durable)
+        introduce = lambda: entries.transcript_open(self.service_name)  # noqa: E731
+        return _State(Appender(file, introduce, durable=self._durable))
+
+    def _abandon(self) -> None:
+        self._state.appender.abandon()
+
+
+def _drain(state: _State) -> None:
+    while state.queue:
+        try:
+            state.busy = True
+            while state.queue:
+                pending = state.queue.popleft()
+                pending.written = state.appender.append(pending.make, pending.time_ns)
+        finally:
+            state.busy = False
+
+
+def _absolute(directory: str) -> str:
+    """The app may change its working directory, or have lost it already."""
+    with contextlib.suppress(OSError):
+        return os.path.abspath(directory)  # noqa: PTH100 - links are followed when it is opened
+    return directory
+
+
+def _begin_child() -> None:
+    """In a forked child, before anything else runs."""
+    global _process, _fork_lock  # noqa: PLW0603 - they stand for the process
+    _process = object()
+    _fork_lock = threading.RLock()
+    for writer in list(_writers):
+        writer._abandon()  # noqa: SLF001 - the module's own
+
+
+os.register_at_fork(after_in_child=_begin_child)
