@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import importlib
 import struct
 import zlib
@@ -61,20 +62,18 @@ def inflate(chunks: Iterable[bytes], content_encoding: str, limit: int = 32 * 10
 
 def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = None
-    for chunk in filter(None, chunks):
-        rest = chunk
-        while rest:
-            decoder = decoder or zlib.decompressobj(_window_bits(rest[0]))
-            try:
+    with contextlib.suppress(zlib.error):
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                decoder = decoder or zlib.decompressobj(_window_bits(rest[0]))
                 yield decoder.decompress(rest, _PIECE)
-            except zlib.error:
-                return
-            rest = decoder.unconsumed_tail
-            if decoder.eof:
-                rest = decoder.unused_data
-                decoder = None
-    if decoder:
-        yield decoder.flush()
+                rest = decoder.unconsumed_tail
+                if decoder.eof:
+                    rest = decoder.unused_data
+                    decoder = None
+        if decoder:
+            yield decoder.flush()
 
 
 def _window_bits(first: int) -> int:
@@ -98,22 +97,18 @@ def _unzstandarded(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _maybe_module(*names: str) -> ModuleType | None:
     for name in names:
-        try:
+        with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-        except ImportError:
-            continue
     return None
 
 
 def _pushed(
     chunks: Iterator[bytes], push: Callable[[bytes], bytes], error: type[Exception]
 ) -> Iterator[bytes]:
-    for chunk in chunks:
-        for at in range(0, len(chunk), _SIP):
-            try:
+    with contextlib.suppress(error, EOFError):
+        for chunk in chunks:
+            for at in range(0, len(chunk), _SIP):
                 yield push(chunk[at : at + _SIP])
-            except (error, EOFError):
-                return
 
 
 _ENCODINGS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {

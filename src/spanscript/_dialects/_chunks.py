@@ -1,0 +1,158 @@
+"""
+Folding the chunks of chat_completions and completions into the body of the whole answer.
+
+Deltas of keys that are not known fold by their kind: strings are joined, arrays extended, objects
+merged, anything else replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from spanscript._dialects._bodies import error_of
+from spanscript._exchange import Event, Json
+from spanscript._shapes import integer, mapping, sequence, string
+
+_SAID_ONCE: Final = frozenset({"id", "type", "role", "index", "format", "channel", "model"})
+"""Keys whose value is whole at once, and which some providers repeat in every delta."""
+
+
+def assemble(events: Iterable[Event]) -> Json:
+    """The body of the whole answer; see `Dialect.assemble`."""
+    body: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for event in events:
+        chunk = mapping(event.data)
+        if event.name == "error":
+            body["error"] = error_of(event)
+        for position, choice in enumerate(sequence(chunk.get("choices"))):
+            _fold_choice(choices, mapping(choice), position)
+        for key, value in chunk.items():
+            if key != "choices" and value not in (None, ""):
+                body[key] = _fold_head(key, body.get(key), value)
+    if choices:
+        body["choices"] = [choices[index] for index in sorted(choices)]
+    return body
+
+
+def is_done(event: Event) -> bool:
+    """Whether an event is the `[DONE]` at the end."""
+    return bool(event.data == "[DONE]")
+
+
+def _fold_head(key: str, old: Json, new: Json) -> Json:
+    """Beside the choices nothing comes in pieces: the last value counts, of ids the first."""
+    if key in _SAID_ONCE and old:
+        return old
+    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
+
+
+def _fold_choice(choices: dict[int, dict[str, Any]], choice: dict[str, Any], position: int) -> None:
+    index = integer(choice.get("index"))
+    index = position if index is None else index
+    slot = choices.setdefault(index, {"index": index})
+    for key, value in choice.items():
+        if key == "delta":
+            slot["message"] = _fold_message(slot.get("message") or {}, mapping(value))
+        elif key in ("text", "logprobs"):
+            slot[key] = _fold(key, slot.get(key), value)
+        elif key == "message" and "delta" in choice:
+            continue  # some send the message so far beside each delta
+        elif value is not None:
+            slot[key] = value
+
+
+def _fold_message(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
+    for key, value in delta.items():
+        if key == "tool_calls":
+            message[key] = _fold_calls(sequence(message.get(key)), sequence(value))
+        elif key == "content":
+            message[key] = _fold_content(message.get(key), value)
+        else:
+            message[key] = _fold(key, message.get(key), value)
+    return message
+
+
+def _fold(key: str, old: Json, new: Json) -> Json:
+    if new is None or (old and key in _SAID_ONCE):
+        return old
+    if isinstance(new, dict):
+        merged = dict(mapping(old))
+        for name, value in new.items():
+            merged[name] = _fold(name, merged.get(name), value)
+        return merged
+    if isinstance(new, list):
+        return _fold_list(sequence(old), new)
+    if isinstance(old, str) and isinstance(new, str):
+        return old if key == "name" and old == new else old + new
+    return new
+
+
+def _fold_list(old: list[Any], new: list[Any]) -> list[Any]:
+    """Elements that name their index are pieces of one another; others follow."""
+    merged = list(old)
+    for element in new:
+        index = integer(mapping(element).get("index"))
+        at = next((i for i, e in enumerate(merged) if index is not None and _is_at(e, element)), None)
+        if at is None:
+            merged.append(_fold("", None, element))
+        else:
+            merged[at] = _fold("", merged[at], element)
+    return merged
+
+
+def _is_at(old: Json, new: Json) -> bool:
+    return isinstance(old, dict) and all(old.get(key) == new.get(key) for key in ("index", "type"))
+
+
+def _fold_content(old: Json, new: Json) -> Json:
+    """Content is a string, or blocks: then blocks of one type that follow one another are one."""
+    if not isinstance(old, list) and not isinstance(new, list):
+        return _fold("content", old, new)
+    blocks = list(_as_blocks(old))
+    for block in _as_blocks(new):
+        kind = mapping(block).get("type")
+        last = mapping(blocks[-1]) if blocks else {}
+        if kind in ("text", "thinking") and last.get("type") == kind:
+            inner = {kind: _fold_content(last.get(kind), block.get(kind))}
+            blocks[-1] = {**last, **_fold("", None, block), **inner}
+        else:
+            blocks.append(_fold("", None, block))
+    return blocks
+
+
+def _as_blocks(content: Json) -> list[Any]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return sequence(content)
+
+
+def _fold_calls(calls: list[Any], deltas: list[Any]) -> list[Any]:
+    folded = list(calls)
+    for delta in deltas:
+        at = _same_call(folded, mapping(delta))
+        if at is None:
+            folded.append(_fold("", None, delta))
+        else:
+            folded[at] = _fold("", folded[at], delta)
+    return folded
+
+
+def _same_call(calls: list[Any], delta: dict[str, Any]) -> int | None:
+    """
+    The position of the call that a delta goes on with; `None` if it begins another.
+
+    By index, where it has one; but some give index 0 to each of several whole calls, so a name with a
+    new id begins another. Where there is no index, the id tells; where neither, a name begins another.
+    """
+    index, ident = integer(delta.get("index")), string(delta.get("id"))
+    named = any(string(mapping(part).get("name")) for part in delta.values())
+    for at in reversed(range(len(calls))):
+        call = mapping(calls[at])
+        same_id = ident is None or call.get("id") in (None, "", ident)
+        if index is not None and call.get("index") == index:
+            return at if same_id or not named else None
+        if index is None and (same_id if ident else not named):
+            return at
+    return None

@@ -1,0 +1,99 @@
+"""
+Taking request bodies apart, as raw JSON text.
+
+What the transcript keeps elsewhere is replaced by a reference in its place; every other byte stays.
+Values that are null or empty stay too: a reference to nothing would say less than they do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from spanscript._exchange import Split
+from spanscript._json import dumps, loads, members
+
+_SYSTEM_PROMPT: Final = b'{"$transcript":"system_prompt"}'
+_TOOL_SCHEMAS: Final = b'{"$transcript":"tool_schemas"}'
+_CONTEXT: Final = b'{"$transcript":"context"}'
+_MESSAGE: Final = b'{"$transcript":"message"}'
+
+_EMPTY: Final = re.compile(rb'null|""|\[[ \t\r\n]*\]|\{[ \t\r\n]*\}')
+_SYSTEM_ROLES: Final = ("system", "developer")
+
+
+class Splitter:
+    """
+    The `split` of a dialect.
+
+    Args:
+        list_key: The body's key that holds the messages.
+        system_key: The key that holds the system prompt, if the wire API has one.
+        leading: Whether the first message, if its role is system or developer, is the system prompt
+            (unless `system_key` has one).
+    """
+
+    def __init__(self, list_key: str, *, system_key: str | None = None, leading: bool = False) -> None:
+        self._list_key = list_key
+        self._system_key = system_key
+        self._leading = leading
+
+    def __call__(self, body: Mapping[str, bytes], items: Sequence[bytes]) -> Split:
+        """Take a body apart; see `Dialect.split`."""
+        replaced: dict[str, bytes] = {}
+        tools = body.get("tools")
+        if tools is not None and tools.startswith(b"[") and _filled(tools):
+            replaced["tools"] = _TOOL_SCHEMAS
+        else:
+            tools = None
+        system = body.get(self._system_key) if self._system_key else None
+        head: list[bytes] = []
+        if system is not None and self._system_key and _filled(system):
+            replaced[self._system_key] = _SYSTEM_PROMPT
+        else:
+            system = None
+            if self._leading and items:
+                system, head = _system_message(items[0])
+        context = items[len(head) :] if head else items
+        reference, kept = _context(body.get(self._list_key), head, context)
+        if reference is not None:
+            replaced[self._list_key] = reference
+        return Split(skeleton=_object(body, replaced), items=kept, system=system, tools=tools)
+
+
+def _context(
+    value: bytes | None, head: list[bytes], items: Sequence[bytes]
+) -> tuple[bytes | None, Sequence[bytes]]:
+    """What to put in the place of the list, and the messages that it then refers to."""
+    if value is None or not _filled(value):
+        return None, ()
+    if not value.startswith(b"["):
+        return _MESSAGE, (value,)
+    # Numbers, and arrays of them, are tokens: all of them are one message.
+    if any(item[:1] not in b'{"' for item in items):
+        return (_MESSAGE, (value,)) if not head else (None, ())
+    elements = [*head, _CONTEXT] if items else head
+    return b"[" + b",".join(elements) + b"]", items
+
+
+def _system_message(item: bytes) -> tuple[bytes | None, list[bytes]]:
+    """The content of a leading system message, and the message as it stays in the skeleton."""
+    if not item.startswith(b"{") or not (b"system" in item or b"developer" in item):
+        return None, []
+    fields = members(item)
+    if "role" not in fields or loads(fields["role"]) not in _SYSTEM_ROLES:
+        return None, []
+    content = fields.get("content")
+    if content is None or not _filled(content):
+        return None, [item]
+    return content, [_object(fields, {"content": _SYSTEM_PROMPT})]
+
+
+def _filled(value: bytes) -> bool:
+    return _EMPTY.fullmatch(value) is None
+
+
+def _object(fields: Mapping[str, bytes], replaced: Mapping[str, bytes]) -> bytes:
+    pairs = [dumps(key) + b":" + replaced.get(key, raw) for key, raw in fields.items()]
+    return b"{" + b",".join(pairs) + b"}"

@@ -1,0 +1,67 @@
+"""The completions API: `POST …/completions`, a prompt in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from spanscript._dialects._bodies import reply_of
+from spanscript._dialects._chunks import assemble, is_done
+from spanscript._dialects._parts import parts_of
+from spanscript._dialects._splitting import Splitter
+from spanscript._dialects.chat_completions import EXTRAS
+from spanscript._exchange import Choice, Dialect, Json, Message, Reply
+from spanscript._shapes import integer, mapping, sequence, string
+from spanscript._wire import terminal
+
+
+def accepts(body: Mapping[str, bytes]) -> bool:
+    """Whether the body has a prompt: text, tokens, or several of them."""
+    return body.get("prompt", b"").startswith((b'"', b"["))
+
+
+def decode(body: Json) -> Reply:
+    """The reply of a whole answer."""
+    return reply_of(body, _choices(sequence(mapping(body).get("choices"))), EXTRAS)
+
+
+def message(value: Json) -> Message:
+    """A prompt: text, or tokens."""
+    return Message("user", parts_of(value, {}))
+
+
+def _choices(choices: list[Json]) -> Iterator[Choice]:
+    for position, choice in enumerate(map(mapping, choices)):
+        index = integer(choice.get("index"))
+        yield Choice(
+            Message("assistant", parts_of(choice.get("text"), {})),
+            finish_reason=string(choice.get("finish_reason")),
+            index=position if index is None else index,
+        )
+
+
+COMPLETIONS: Final = Dialect(
+    name="completions",
+    operation="text_completion",
+    list_key="prompt",
+    accepts=accepts,
+    split=Splitter("prompt"),
+    params={
+        "model": (("model",),),
+        "max_tokens": (("max_tokens",),),
+        "temperature": (("temperature",),),
+        "top_p": (("top_p",),),
+        "top_k": (("top_k",),),
+        "frequency_penalty": (("frequency_penalty",),),
+        "presence_penalty": (("presence_penalty",),),
+        "seed": (("seed",),),
+        "stop_sequences": (("stop",),),
+        "choice_count": (("n",),),
+        "stream": (("stream",),),
+    },
+    decode=decode,
+    assemble=assemble,
+    message=message,
+    terminal=terminal(is_done, (b"[DONE]",)),
+    ends=is_done,
+)
