@@ -1,0 +1,40 @@
+"""
+spanscript: every LLM call of a Python app as OpenTelemetry spans and a replayable transcript.
+
+Without a change to the app: `SPANSCRIPT_DIR=./run opentelemetry-instrument python app.py`. In code:
+
+    import spanscript
+
+    undo = spanscript.instrument(directory="./run")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spanscript._version import __version__ as __version__
+    from spanscript.config import Settings as Settings
+    from spanscript.instrumentor import instrument as instrument
+    from spanscript.transcript.processor import TranscriptProcessor as TranscriptProcessor
+
+__all__ = ["Settings", "TranscriptProcessor", "__version__", "instrument"]
+
+_HOMES = {
+    "Settings": "spanscript.config",
+    "TranscriptProcessor": "spanscript.transcript.processor",
+    "__version__": "spanscript._version",
+    "instrument": "spanscript.instrumentor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on demand: the command line must not load OpenTelemetry."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

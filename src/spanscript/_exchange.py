@@ -263,8 +263,10 @@ class Request(Struct, frozen=True):
     stage: str | None = None
 
     @property
-    def tool_format(self) -> str:
-        """`native` if tools were offered, else `text`."""
+    def tool_format(self) -> str | None:
+        """`native` if tools were offered, else `text`; `None` where there is no conversation."""
+        if self.dialect.operation != "chat":
+            return None
         return "native" if self.tool_count else "text"
 
 

@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all that a fresh machine with Python needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint environments bench wheel clean
+
+help:  ## show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(BIN)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(BIN)/installed  ## a real agent on a loopback provider: spans and a transcript, nothing needed
+	$(BIN)/spanscript demo
+
+test: $(BIN)/installed  ## all tests, with the newest clients
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(BIN)/installed  ## types, style, layers, duplicates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pylint src/spanscript
+
+environments: $(BIN)/installed  ## the same tests in each environment of clients, Pythons and OpenTelemetry
+	$(BIN)/nox
+
+bench: $(BIN)/installed  ## what it costs, as ratios in one run
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .nox build dist

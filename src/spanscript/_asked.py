@@ -1,0 +1,56 @@
+"""What a request asks, read from the bytes that are sent, never from the caller's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from spanscript._dialects import Match, read_params
+from spanscript._exchange import Json, Split
+from spanscript._json import elements
+from spanscript._requests import BodyReader, characters
+
+
+class Asked(Struct, frozen=True):
+    """What can be said of a body of a known dialect; see `Request` for the fields."""
+
+    split: Split | None = None
+    params: Mapping[str, Json] = {}
+    model: str | None = None
+    stream: bool = False
+    tool_count: int | None = None
+    prompt_chars: int | None = None
+
+
+class AskedReader:
+    """Reads bodies, fast where a history is sent again with a little more."""
+
+    def __init__(self) -> None:
+        self._bodies = BodyReader()
+
+    def read(self, match: Match, content: bytes) -> Asked | None:
+        """
+        Read a body.
+
+        Returns:
+            `None` if it is no JSON object, or none of the dialect that its path speaks of.
+        """
+        dialect = match.dialect
+        try:
+            members, items = self._bodies.read(content, dialect.list_key)
+        except (ValueError, RecursionError):
+            return None
+        if not dialect.accepts(members):
+            return None
+        split = dialect.split(members, items)
+        params = read_params(dialect, members)
+        model = params.get("model", match.model)
+        return Asked(
+            split=split,
+            params=params,
+            model=model if isinstance(model, str) else None,
+            stream=bool(params.get("stream", match.stream)),
+            tool_count=len(elements(split.tools)) if split.tools else None,
+            prompt_chars=characters(split),
+        )

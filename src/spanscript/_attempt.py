@@ -1,0 +1,218 @@
+"""
+One HTTP attempt while it lives: what has arrived, and how it ended.
+
+The hot path appends `(time, bytes)` under a byte cap and looks for the terminal marker; decoding happens
+once, after the end, and a broken stream decodes as far as it came.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from spanscript import _wire, config
+from spanscript._exchange import Failure, Outcome, Reply, Request, Status
+from spanscript._failures import (
+    INCOMPLETE_STREAM,
+    failure_of,
+    is_retryable,
+    is_retryable_exception,
+    retry_after_ms,
+)
+from spanscript._guard import guarded
+
+End = Literal["whole", "marker", "eof", "closed", "superseded"]
+"""
+How the body of an answer ended, as far as nothing was raised: it was there at once; its dialect's marker
+came; no more bytes came; the app closed or dropped it; the client began its next attempt.
+"""
+
+
+class RetryPolicy(Protocol):
+    """What is known of a client's own retries."""
+
+    @property
+    def limit(self) -> int:
+        """How many times it tries again at most."""
+
+    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
+        """Whether it tries again after this status (`None`: no answer came), tries permitting."""
+
+
+class Owner(Protocol):
+    """The call of an attempt, as far as the attempt must know it."""
+
+    retry: RetryPolicy | None
+    returned: bool
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Take note; called once for each attempt."""
+
+
+class Wire(Struct, frozen=True):
+    """What the HTTP library knows of a request beside its body."""
+
+    method: str
+    url: str
+    server_address: str
+    server_port: int | None
+
+
+class Attempt:
+    """One HTTP request of a call, from just before its bytes leave to the end of its answer."""
+
+    __slots__ = (
+        "__weakref__",
+        "_chunks",
+        "_ends",
+        "_marker",
+        "_size",
+        "_started",
+        "_times",
+        "call",
+        "headers",
+        "http_status",
+        "legs",
+        "outcome",
+        "request",
+        "sending",
+        "span",
+        "started_ns",
+        "wire",
+    )
+
+    def __init__(self, call: Owner, request: Request, wire: Wire) -> None:
+        self.call = call
+        self.request = request
+        self.wire = wire
+        self.span: Any = None
+        self.sending = True
+        """Whether its send has not returned: while it has not, what is sent in its context is part of it."""
+        self.http_status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.legs: list[int] = []
+        """Statuses of the requests below one send: redirects, and retries of the app's own transport."""
+        self.outcome: Outcome | None = None
+        self.started_ns = time.time_ns()
+        self._started = time.perf_counter_ns()
+        self._times: list[int] = []
+        self._chunks: list[bytes] = []
+        self._size = 0
+        terminal = request.dialect.terminal
+        self._marker = _wire.Marker(terminal) if terminal else None
+        self._ends = itertools.count()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.outcome is None
+
+    def respond(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the head of the answer."""
+        self.http_status = status
+        self.headers = headers
+        if headers.get("content-encoding", "identity") != "identity":
+            self._marker = None  # the marker cannot be seen in compressed bytes; the end decides
+
+    @guarded
+    def whole(self, body: bytes) -> None:
+        """Take an answer that is there at once, with its content-encoding undone, and end."""
+        self.headers = {k: v for k, v in self.headers.items() if k != "content-encoding"}
+        self._chunks.append(body)
+        self._end("whole")
+
+    @guarded
+    def chunk(self, data: bytes) -> None:
+        """Take some bytes of a streamed answer, as they came over the wire."""
+        if self.outcome is not None:
+            return
+        self._times.append(time.perf_counter_ns())
+        self._size += len(data)
+        if self._size <= config.MAX_ANSWER_BYTES:
+            self._chunks.append(data)
+        if self._marker is not None and self._marker.passed(data):
+            self._end("marker")
+
+    @guarded
+    def end(self, how: End) -> None:
+        """End without an exception. Only the first end counts."""
+        self._end(how)
+
+    @guarded
+    def fail(self, error: BaseException) -> None:
+        """End by an exception that was raised while sending or reading."""
+        if self.http_status is None and self.legs:
+            self.http_status = self.legs[-1]
+        self._end("closed", error)
+
+    def _end(self, how: End, error: BaseException | None = None) -> None:
+        # next() of a count is one step for the interpreter: of two threads, one gets 0.
+        if self.outcome is not None or next(self._ends):
+            return
+        self.outcome = self._judge(how, error)
+        self._chunks.clear()
+        self.call.attempt_ended(self)
+
+    def _judge(self, how: End, error: BaseException | None) -> Outcome:
+        reply = self._read() if self._chunks else None
+        status, failure, retryable = self._verdict(how, error, reply)
+        streamed = bool(self._times)
+        ended = self._times[-1] if how == "closed" and error is None and streamed else time.perf_counter_ns()
+        return Outcome(
+            status=status,
+            started_ns=self.started_ns,
+            ended_ns=self.started_ns + ended - self._started,
+            first_chunk_ns=self.started_ns + self._times[0] - self._started if streamed else None,
+            http_status=self.http_status,
+            reply=reply,
+            failure=failure,
+            retryable=retryable,
+            retry_after_ms=retry_after_ms(self.headers) if failure else None,
+            truncated=self._size > config.MAX_ANSWER_BYTES,
+        )
+
+    @guarded
+    def _read(self) -> Reply | None:
+        data = b"".join(self._chunks)
+        encoding = self.headers.get("content-encoding", "")
+        if encoding:
+            data = _wire.inflate([data], encoding)
+        return _wire.read(
+            self.request.dialect, self.headers.get("content-type", ""), data, self.http_status or 200
+        )
+
+    def _verdict(
+        self, how: End, error: BaseException | None, reply: Reply | None
+    ) -> tuple[Status, Failure | None, bool | None]:
+        """Status, failure and whether another try could help."""
+        if error is not None:
+            if not isinstance(error, Exception):
+                status: Status = "abandoned" if isinstance(error, GeneratorExit) else "cancelled"
+                return status, failure_of(error), False
+            return self._failed(how, failure_of(error), retryable=is_retryable_exception(error))
+        failure = reply.failure if reply else None
+        if (self.http_status or 0) >= 400:
+            failure = failure or Failure(type=str(self.http_status))
+        elif failure is None and how != "whole" and (reply is None or not reply.complete):
+            if how == "closed":
+                return "abandoned", Failure(type="abandoned"), False
+            failure = Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
+        if failure is None:
+            return "ok", None, None
+        return self._failed(how, failure, retryable=is_retryable(self.http_status, failure))
+
+    def _failed(
+        self, how: End, failure: Failure, *, retryable: bool
+    ) -> tuple[Status, Failure | None, bool | None]:
+        if how == "superseded":
+            return "retrying", failure, retryable
+        policy = self.call.retry
+        answered = self.http_status if self.http_status and self.http_status >= 400 else None
+        over = self.call.returned or policy is None or policy.limit == 0
+        if over or policy is None or not policy.wants(answered, self.headers):
+            return "error", failure, retryable
+        return ("retrying" if self.request.attempt < policy.limit else "retries_exhausted"), failure, retryable

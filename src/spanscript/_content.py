@@ -1,0 +1,80 @@
+"""
+Prompts and answers on spans and events, where the operator asked for it, and only there.
+
+The transcript is an opt-in of its own and is written in any case.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry._logs import LoggerProvider, LogRecord, get_logger
+from opentelemetry.trace import Span
+
+from spanscript import _messages
+from spanscript import _semconv as semconv
+from spanscript._attempt import Attempt
+from spanscript._json import dumps
+from spanscript._version import __version__
+from spanscript.config import Capture
+
+_EVENT = "gen_ai.client.inference.operation.details"
+
+
+class Content:
+    """
+    Records content.
+
+    Args:
+        capture: Where it goes.
+        provider: Of the logger for events; `None`: the global one.
+    """
+
+    def __init__(self, capture: Capture, provider: LoggerProvider | None = None) -> None:
+        self._on_span = capture in ("SPAN_ONLY", "SPAN_AND_EVENT")
+        self._on_event = capture in ("EVENT_ONLY", "SPAN_AND_EVENT")
+        self._logger = get_logger("spanscript", __version__, logger_provider=provider)
+
+    def record(self, span: Span, attempt: Attempt) -> None:
+        """Record the last attempt of a call on its span, as an event, both or neither."""
+        if not self._on_span and not self._on_event:
+            return
+        content = _content(attempt)
+        if self._on_span:
+            # Attributes hold no structured values in every supported release of the SDK: JSON text then.
+            span.set_attributes({name: dumps(value).decode() for name, value in content.items()})
+        if self._on_event:
+            self._logger.emit(
+                LogRecord(
+                    timestamp=time.time_ns(),
+                    context=trace.set_span_in_context(span),
+                    event_name=_EVENT,
+                    attributes={**_about(attempt), **content},
+                )
+            )
+
+
+def _content(attempt: Attempt) -> Mapping[str, Any]:
+    request, outcome = attempt.request, attempt.outcome
+    reply = outcome.reply if outcome else None
+    content = {
+        "gen_ai.input.messages": _messages.input_messages(request),
+        "gen_ai.system_instructions": _messages.system_instructions(request),
+        "gen_ai.tool.definitions": _messages.tool_definitions(request),
+        "gen_ai.output.messages": _messages.output_messages(reply) if reply else [],
+    }
+    return {name: value for name, value in content.items() if value}
+
+
+def _about(attempt: Attempt) -> Mapping[str, Any]:
+    request = attempt.request
+    reply = attempt.outcome.reply if attempt.outcome else None
+    return {
+        semconv.OPERATION: request.dialect.operation,
+        semconv.PROVIDER: request.provider,
+        **semconv.of_request(request),
+        **(semconv.of_reply(reply) if reply else {}),
+    }

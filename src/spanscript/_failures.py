@@ -1,0 +1,120 @@
+"""
+What a failure means: may it be tried again, and after how long. Pure tables; texts never decide.
+
+Retryable are (as `docs/format.md` says): 408, 409, 425, 429, every 5xx (529 among them), connection and
+read timeouts, lost connections and broken streams, and error events whose code says overload.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from spanscript._exchange import Failure
+from spanscript._guard import text_of
+
+INCOMPLETE_STREAM: Final = "incomplete_stream"
+"""The body ended before its dialect's terminal marker, though no client raises anything."""
+
+# Both start at a literal and are bounded: linear on any text.
+_CREDENTIALS: Final = re.compile(r"//[^\s/@?#]{1,512}@")
+_QUERY: Final = re.compile(r"\?[^\s'\"<>]{1,4096}=[^\s'\"<>]{0,4096}")
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+_RETRYABLE_CODES: Final = frozenset(
+    {
+        INCOMPLETE_STREAM,
+        "api_error",
+        "engine_overloaded",
+        "internal_server_error",
+        "overloaded_error",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "server_error",
+        "service_unavailable",
+        "timeout_error",
+        # Bedrock's exception frames
+        "internalServerException",
+        "modelStreamErrorException",
+        "modelTimeoutException",
+        "serviceUnavailableException",
+        "throttlingException",
+    }
+)
+"""Error codes of providers that stand inside an answer with status 200."""
+
+_RETRYABLE_EXCEPTIONS: Final = frozenset(
+    {
+        # httpx, httpx2
+        "TimeoutException",
+        "NetworkError",
+        "RemoteProtocolError",
+        "ProxyError",
+        # builtin
+        "ConnectionError",
+        "TimeoutError",
+    }
+)
+"""Names of exception classes; an exception counts by any class in its line of ancestors."""
+
+
+def is_retryable_status(status: int) -> bool:
+    """Whether an answer with this status is worth another try."""
+    return status in _RETRYABLE_STATUS or status >= 500
+
+
+def is_retryable_exception(error: BaseException) -> bool:
+    """Whether what was raised while sending or reading is worth another try."""
+    return any(base.__name__ in _RETRYABLE_EXCEPTIONS for base in type(error).__mro__)
+
+
+def is_retryable(status: int | None, failure: Failure) -> bool:
+    """Whether a failure that the answer tells is worth another try: by status, else by the provider's code."""
+    if status is not None and status >= 400:
+        return is_retryable_status(status)
+    return failure.type in _RETRYABLE_CODES
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Name what was raised, as OpenTelemetry's `error.type` wants it: the class's qualified name."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = text_of(error)
+    return Failure(type=name, message=text and without_secrets(text))
+
+
+def without_secrets(text: str) -> str:
+    """Take credentials and query values out of the URLs in *text*."""
+    return _QUERY.sub("?…", _CREDENTIALS.sub("//", text))
+
+
+def retry_after_ms(headers: Mapping[str, str]) -> int | None:
+    """
+    What the server asked to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
+
+    A date in the past is 0; what is neither is `None`.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return round(milliseconds)
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None:
+        return round(seconds * 1000)
+    if not value:
+        return None
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0, round((date.timestamp() - time.time()) * 1000))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None

@@ -1,0 +1,102 @@
+"""
+Calls of the SDKs that Stainless generates (openai, anthropic): they share one base client.
+
+Every method of theirs, whole or streamed, raw or parsed, ends in `SyncAPIClient.request` or
+`AsyncAPIClient.request`, which hold the retry loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from msgspec import Struct
+
+from spanscript import _dialects
+from spanscript._calls import CallInfo, Calling, Calls
+from spanscript._failures import retry_after_ms
+from spanscript._guard import guarded
+from spanscript._patch import Undo, patch, undo_all
+from spanscript._providers import provider_of_class, provider_of_host
+
+_SHOULD_RETRY: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+
+def install(module: ModuleType, calls: Calls) -> Undo:
+    """Hook *module*, an SDK's `_base_client`."""
+    hook = _Hook(module, calls)
+    undos = [
+        patch(module, "SyncAPIClient.request", hook.request),
+        patch(module, "AsyncAPIClient.request", hook.arequest),
+    ]
+    return lambda: undo_all(undos)
+
+
+class Retries(Struct, frozen=True):
+    """
+    The retry policy of these SDKs, as `BaseClient._should_retry` has it.
+
+    `longest_ms`: a wait that the server asks for and that is longer is not waited for: no retry.
+    """
+
+    limit: int
+    longest_ms: float
+
+    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
+        """Whether it tries again after *status* (`None`: no answer came)."""
+        if status is None:
+            return True
+        wait = retry_after_ms(headers)
+        if wait is not None and wait > self.longest_ms:
+            return False
+        told = _SHOULD_RETRY.get(headers.get("x-should-retry", ""))
+        return told if told is not None else status in (408, 409, 429) or status >= 500
+
+
+class _Hook:
+    def __init__(self, module: ModuleType, calls: Calls) -> None:
+        self._client = module.__name__.partition(".")[0]
+        self._longest_ms = 1000 * getattr(module, "MAX_RETRY_AFTER_DELAY", float("inf"))
+        self._calls = calls
+
+    def request(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        calling = self._begin(instance, args, kwargs)
+        if calling is None:
+            return wrapped(*args, **kwargs)
+        with calling:
+            calling.result = result = wrapped(*args, **kwargs)
+        return result
+
+    async def arequest(
+        self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any
+    ) -> Any:
+        calling = self._begin(instance, args, kwargs)
+        if calling is None:
+            return await wrapped(*args, **kwargs)
+        with calling:
+            calling.result = result = await wrapped(*args, **kwargs)
+        return result
+
+    def _begin(self, instance: Any, args: Any, kwargs: Any) -> Calling | None:
+        return self._calls.calling(self._describe, instance, args, kwargs)
+
+    def _describe(self, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
+        options = kwargs["options"] if "options" in kwargs else args[1]
+        base = instance.base_url
+        path = options.url.partition("?")[0]
+        match = _dialects.find(options.method.upper(), path if path.startswith("/") else f"/{path}")
+        if match is None:
+            return None
+        body = options.json_data
+        model = body.get("model") if isinstance(body, Mapping) else None
+        return CallInfo(
+            client=self._client,
+            operation=match.dialect.operation,
+            provider=provider_of_class(type(instance)) or provider_of_host(base.host) or self._client,
+            model=model if isinstance(model, str) else match.model,
+            server_address=base.host,
+            server_port=base.port or (443 if base.scheme == "https" else 80),
+            retry=Retries(limit=options.get_max_retries(instance.max_retries), longest_ms=self._longest_ms),
+            traced=getattr(instance, "_tracer", None) is not None,
+        )

@@ -1,0 +1,119 @@
+"""
+Put a wrapper on a function of a library, and take it off again.
+
+What is put on can be taken off in any order: if somebody wrapped after us, our wrapper stays in the
+chain and does nothing. Patching twice patches once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+import wrapt
+
+from spanscript._guard import guarded
+
+Undo = Callable[[], None]
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+"""`(wrapped, instance, args, kwargs) -> result`, as wrapt calls it."""
+
+_LOG = logging.getLogger("spanscript")
+_MARK: Final = "_self_spanscript"  # wrapt keeps attributes with this prefix on the wrapper itself
+
+
+def patch(module: ModuleType, path: str, wrapper: Wrapper) -> Undo:
+    """
+    Wrap the function at *path* (`Class.method`) of *module*.
+
+    A name that is not there is logged with the library's version, and the rest goes on without it.
+
+    Returns:
+        A function that takes the wrapper off.
+    """
+    try:
+        owner, name, original = wrapt.resolve_path(module, path)
+    except AttributeError:
+        missing.add(f"{module.__name__}.{path}")
+        _LOG.warning(
+            "%s.%s is not there in the version installed: what goes through it is not recorded. "
+            "See `spanscript doctor`.",
+            module.__name__,
+            path,
+        )
+        return _nothing
+    if _is_ours(original):
+        return _nothing
+    switch = _Switch()
+    ours = wrapt.FunctionWrapper(original, wrapper, enabled=switch)
+    setattr(ours, _MARK, switch)
+    wrapt.apply_patch(owner, name, ours)
+
+    def undo() -> None:
+        switch.on = False
+        if vars(owner).get(name) is ours:
+            setattr(owner, name, original)
+
+    return undo
+
+
+missing: Final[set[str]] = set()
+"""Names that were to be wrapped and were not there."""
+
+
+def when_imported(name: str, install: Callable[[ModuleType], Undo]) -> Undo:
+    """
+    Call *install* with module *name* as soon as the app imports it, or now if it has.
+
+    Returns:
+        A function that undoes what was installed, and keeps it from being installed later.
+    """
+    undos: list[Undo] = []
+    wanted = True
+
+    @guarded
+    def imported(module: ModuleType) -> None:
+        if wanted:
+            undos.append(install(module))
+
+    def undo() -> None:
+        nonlocal wanted
+        wanted = False
+        undo_all(undos)
+
+    wrapt.register_post_import_hook(imported, name)
+    return undo
+
+
+def undo_all(undos: list[Undo]) -> None:
+    """Undo everything, last first."""
+    while undos:
+        undos.pop()()
+
+
+class _Switch:
+    """Whether a wrapper acts; wrapt asks on every call."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def __call__(self) -> bool:
+        return self.on
+
+
+def _is_ours(function: object) -> bool:
+    """Whether a wrapper of ours that acts is anywhere in the chain."""
+    while function is not None:
+        switch = getattr(function, _MARK, None)
+        if isinstance(switch, _Switch) and switch.on:
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False
+
+
+def _nothing() -> None:
+    """Undo nothing."""

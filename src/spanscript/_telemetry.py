@@ -1,0 +1,209 @@
+"""
+Calls and attempts as spans and metrics: the only file that opens a span or records a metric.
+
+One span for the call, one for each attempt under it. Where somebody else's GenAI span is open around the
+call, ours steps back: attempts hang under that one, and tokens are counted once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from spanscript import _semconv as semconv
+from spanscript._attempt import Attempt
+from spanscript._calls import Call
+from spanscript._content import Content
+from spanscript._exchange import Failure
+from spanscript._guard import guarded
+from spanscript._meters import Meters
+from spanscript._tracers import Tracers
+from spanscript.transcript.processor import EXCHANGE
+
+_INFERENCE: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+_OUTER_KEY: Final = "opentelemetry.genai.client.inference.context"
+"""Where the GenAI utilities of OpenTelemetry note that an inference span is open."""
+_DESCRIPTION_LENGTH: Final = 512
+
+
+class _CallSpan:
+    """The span that stands for a call: our own, or one of somebody else that we add to."""
+
+    __slots__ = ("last_end_ns", "owned", "span")
+
+    def __init__(self, span: Span, *, owned: bool) -> None:
+        self.span = span
+        self.owned = owned
+        self.last_end_ns: int | None = None
+
+
+class Telemetry:
+    """Observes calls; see `spanscript._calls.Observer`. Nothing here raises."""
+
+    def __init__(self, tracers: Tracers, meters: Meters, content: Content) -> None:
+        self._tracers = tracers
+        self._meters = meters
+        self._content = content
+
+    @guarded
+    def call_started(self, call: Call) -> None:
+        """Open the call span, unless somebody else's stands for the call."""
+        outer = _outer_inference_span()
+        if outer is not None:
+            call.span = _CallSpan(outer, owned=False)
+        elif not call.info.traced:
+            call.span = self._open(call)
+
+    @guarded
+    def attempt_started(self, attempt: Attempt) -> None:
+        """Open the attempt span; the transcript's processor writes the request when it starts."""
+        call = cast("Call", attempt.call)
+        if call.span is None:
+            # The client said that it traces itself: by now its own span is open, or there will be none.
+            outer = _outer_inference_span()
+            call.span = self._open(call) if outer is None else _CallSpan(outer, owned=False)
+        holder: _CallSpan = call.span
+        request = attempt.request
+        if request.attempt == 0:
+            self._describe(holder, call, attempt)
+        elif holder.last_end_ns is not None:
+            self._meters.retry_wait(call, (attempt.started_ns - holder.last_end_ns) / 1e9)
+        context = otel_context.set_value(EXCHANGE, attempt, trace.set_span_in_context(holder.span))
+        attempt.span = self._tracers.current().start_span(
+            f"attempt {request.attempt}",
+            context=context,
+            kind=SpanKind.CLIENT,
+            attributes=semconv.of_attempt(request, attempt.wire.method),
+            start_time=attempt.started_ns,
+        )
+
+    @guarded
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Close the attempt span; the transcript's processor writes the outcome."""
+        outcome, span = attempt.outcome, attempt.span
+        if outcome is None or span is None:
+            return
+        if span.is_recording():
+            span.set_attributes(semconv.of_outcome(outcome))
+            if len(attempt.legs) > 1:
+                span.set_attribute("llm.http_statuses", attempt.legs)
+            _set_error(span, outcome.failure)
+        span.end(end_time=outcome.ended_ns)
+        call = cast("Call", attempt.call)
+        if call.span is not None:
+            call.span.last_end_ns = outcome.ended_ns
+        self._meters.attempt(call, outcome)
+
+    @guarded
+    def call_ended(self, call: Call) -> None:
+        """Complete the call span and close it, if it is ours; count tokens and time."""
+        holder: _CallSpan | None = call.span
+        if holder is not None and holder.span.is_recording():
+            holder.span.set_attributes(_ending(call))
+            if holder.owned:
+                self._complete(holder.span, call)
+        if holder is not None and holder.owned:
+            holder.span.end(end_time=call.ended_ns)
+            self._meters.call(call)
+
+    @guarded
+    def enter(self, scope: Call | Attempt) -> Any:
+        """Make the span current; HTTP libraries' own spans under an attempt would say the same again."""
+        span = scope.span.span if isinstance(scope.span, _CallSpan) else scope.span
+        if span is None:
+            return None
+        context = trace.set_span_in_context(span)
+        if isinstance(scope, Attempt):
+            context = otel_context.set_value(_SUPPRESS_HTTP, True, context)
+        return otel_context.attach(context)
+
+    @guarded
+    def leave(self, token: Any) -> None:
+        """Make current again what was."""
+        if token is not None:
+            otel_context.detach(token)
+
+    @guarded
+    def suppressed(self) -> bool:
+        """Whether somebody asked that nothing be instrumented in this context."""
+        return bool(otel_context.get_value(_SUPPRESS))
+
+    def _open(self, call: Call) -> _CallSpan:
+        info = call.info
+        span = self._tracers.current().start_span(
+            _name(info.operation, info.model),
+            kind=SpanKind.CLIENT,
+            attributes=semconv.at_start(
+                info.operation, info.provider, info.model, info.server_address, info.server_port
+            ),
+            start_time=call.started_ns,
+        )
+        span.set_attribute(semconv.CALL_ID, call.id)
+        return _CallSpan(span, owned=True)
+
+    def _describe(self, holder: _CallSpan, call: Call, attempt: Attempt) -> None:
+        if not holder.span.is_recording():
+            return
+        if not holder.owned:
+            holder.span.set_attribute(semconv.CALL_ID, call.id)
+            return
+        request = attempt.request
+        holder.span.set_attributes(semconv.of_request(request))
+        if request.model != call.info.model:
+            holder.span.update_name(_name(call.info.operation, request.model))
+
+    def _complete(self, span: Span, call: Call) -> None:
+        outcome = call.last.outcome if call.last else None
+        if outcome is not None:
+            if outcome.reply is not None:
+                span.set_attributes(semconv.of_reply(outcome.reply))
+            if outcome.first_chunk_ns is not None:
+                first = (outcome.first_chunk_ns - call.started_ns) / 1e9
+                span.set_attribute("gen_ai.response.time_to_first_chunk", first)
+        if call.last is not None:
+            self._content.record(span, call.last)
+        _set_error(span, call.failure)
+
+
+_SUPPRESS_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001  # shared with contrib
+_SUPPRESS: Final = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001
+
+
+def _ending(call: Call) -> semconv.Attributes:
+    return semconv.known(
+        {
+            semconv.CALL_ID: call.id,
+            semconv.ATTEMPT: call.attempts - 1 if call.attempts else None,
+            semconv.STATUS: call.status,
+            semconv.ERROR_TYPE: call.failure.type if call.failure else None,
+        }
+    )
+
+
+def _set_error(span: Span, failure: Failure | None) -> None:
+    if failure is not None:
+        description = (failure.message or failure.type)[:_DESCRIPTION_LENGTH]
+        span.set_status(Status(StatusCode.ERROR, description))
+
+
+def _name(operation: str, model: str | None) -> str:
+    return f"{operation} {model}" if model else operation
+
+
+def _outer_inference_span() -> Span | None:
+    """The GenAI inference span of somebody else around us, of which ours would be a double."""
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return None
+    attributes = getattr(span, "attributes", None) or {}
+    if (
+        otel_context.get_value(_OUTER_KEY) is not None
+        or attributes.get(semconv.OPERATION) in _INFERENCE
+        or attributes.get("openinference.span.kind") == "LLM"
+        or attributes.get("llm.request.type") in ("chat", "completion")
+    ):
+        return span
+    return None

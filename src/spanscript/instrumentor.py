@@ -1,0 +1,123 @@
+"""
+Where everything is put together and switched on and off.
+
+Under `opentelemetry-instrument` the entry points here are used; in code, `spanscript.instrument()`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from typing import Any
+
+from msgspec.structs import replace
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from spanscript import _hooks, config
+from spanscript._calls import Calls
+from spanscript._content import Content
+from spanscript._guard import guarded
+from spanscript._meters import Meters
+from spanscript._telemetry import Telemetry
+from spanscript._tracers import Tracers
+from spanscript.config import Settings
+from spanscript.transcript.processor import TranscriptProcessor
+
+Undo = Callable[[], None]
+
+
+def instrument(
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+    **settings: Any,
+) -> Undo:
+    """
+    Record every LLM call of this process from now on.
+
+    Libraries are hooked when the app imports them, or at once if it has.
+
+    Args:
+        tracer_provider: Where spans go; default: the global provider, also if it is set later.
+        meter_provider: Where metrics go; default likewise.
+        logger_provider: Where content events go; default likewise.
+        **settings: Fields of `spanscript.Settings`, in place of the environment's: `directory`,
+            `max_bytes`, `write`, `capture`.
+
+    Returns:
+        A function that takes every hook off again.
+
+    Raises:
+        TypeError: A setting of an unknown name.
+    """
+    chosen = replace(Settings.from_environment(), **settings)
+    meters = Meters(meter_provider)
+    transcript = _transcript(chosen, meters)
+    telemetry = Telemetry(
+        Tracers(tracer_provider, transcript), meters, Content(chosen.capture, logger_provider)
+    )
+    undo_tracing = _without_sdk_tracing()
+    undo_hooks = _hooks.install(Calls(telemetry))
+
+    def undo() -> None:
+        undo_hooks()
+        undo_tracing()
+
+    return undo
+
+
+class SpanscriptInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """The entry point `opentelemetry_instrumentor`."""
+
+    _undo: Undo | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: any client may be there or not, and is hooked when it is imported."""
+        return ()
+
+    @guarded
+    def _instrument(self, **kwargs: Any) -> None:
+        self._undo = instrument(**kwargs)
+
+    @guarded
+    def _uninstrument(self, **_: Any) -> None:
+        if self._undo is not None:
+            self._undo()
+            self._undo = None
+
+
+@guarded
+def pre_instrument() -> None:
+    """
+    The entry point `opentelemetry_pre_instrument`.
+
+    Runs before any instrumentor imports a client, and whether or not ours is disabled.
+    """
+    if not config.is_disabled():
+        _without_sdk_tracing()
+
+
+def _without_sdk_tracing() -> Undo:
+    """
+    Switch the Anthropic SDK's own spans off, unless the operator said otherwise.
+
+    They would count every token twice, and have no attempts. It reads the variable when a client is made.
+    """
+    if config.ANTHROPIC_TRACING in os.environ:
+        return lambda: None
+    os.environ[config.ANTHROPIC_TRACING] = "false"
+    return lambda: os.environ.pop(config.ANTHROPIC_TRACING, None) and None
+
+
+def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:
+    if settings.directory is None:
+        return None
+    return TranscriptProcessor(
+        settings.directory,
+        max_bytes=settings.max_bytes,
+        write=settings.write,
+        on_lost=meters.lost,
+    )
