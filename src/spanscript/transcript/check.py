@@ -104,8 +104,13 @@ class Check:
         except TranscriptError as error:
             yield request.problem("body", str(error).removeprefix(f"{request.where}: "))
             return
-        if rebuilt.exact is False:
+        if rebuilt.proof == "harmed":
             yield request.problem("body", "the rebuilt body does not have its `body_sha256`")
+        elif rebuilt.proof == "respaced":
+            reason = "the body was sent with spaces of its own: equal as JSON, not to the byte"
+            yield request.problem("body", reason, note=True)
+        elif rebuilt.proof == "unproven":
+            yield request.problem("field", "a request without `body_sha256`", note=True)
 
 
 def _attempts(call: Call) -> Iterator[Problem]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
 from spanscript import _json
 from spanscript.transcript import resolve
+from spanscript.transcript.conversation import hash_of
 from spanscript.transcript.lines import Entry, TranscriptError, read_at
 
 BODY_LIMIT: Final = 256 * 1024 * 1024
@@ -36,14 +37,15 @@ class Place(NamedTuple):
 
 class Rebuilt(Struct, frozen=True):
     """
-    A request body.
+    A request body, and what proves it.
 
-    `exact`: it has the SHA-256 of the bytes that were sent; false: if the transcript is unharmed, it is
-    equal to them as a JSON value only; `None`: the entry has no `body_sha256`.
+    `exact`: it has the SHA-256 of the bytes that were sent. `respaced`: it has not, for they had spaces in
+    a way of their own; equal as a JSON value. `harmed`: it has not, and spaces do not explain it.
+    `unproven`: the entry has no `body_sha256`.
     """
 
     content: bytes
-    exact: bool | None
+    proof: Literal["exact", "respaced", "harmed", "unproven"]
 
 
 class Contents:
@@ -114,7 +116,7 @@ def is_intact(entry: Entry) -> bool:
             value, parent = _json.loads(resolve.message_text(entry.raw)), entry.get("parent")
         else:
             value, parent = entry.get(VALUES[entry.type]), None
-        return bool(resolve.digest(value, parent) == entry.get("hash"))
+        return bool(hash_of(value, parent or "") == entry.get("hash"))
     except (ValueError, RecursionError):
         return False
 
@@ -127,15 +129,28 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
         TranscriptError: It has none, or refers to something that is not there.
     """
     sent = request.get("body_sha256")
-    first: bytes | None = None
+    plain: bytes | None = None
     try:
         for content in _candidates(request, contents):
-            first = content if first is None else first
-            if sent is None or hashlib.sha256(content).hexdigest() == sent:
-                return Rebuilt(content, exact=None if sent is None else True)
+            plain = content if plain is None else plain
+            if sent is None:
+                return Rebuilt(content, "unproven")
+            found = _with_hash(content, sent)
+            if found is not None:
+                return Rebuilt(found, "exact")
     except (ValueError, RecursionError, TranscriptError) as error:
         raise TranscriptError(f"{request.where}: the body cannot be rebuilt: {error}") from error
-    return Rebuilt(first or b"", exact=False)
+    plain = plain or b""
+    return Rebuilt(plain, "respaced" if resolve.has_own_layout(plain) else "harmed")
+
+
+def _with_hash(content: bytes, sent: str) -> bytes | None:
+    """The content, or the content and a line feed, whichever has that SHA-256."""
+    state = hashlib.sha256(content)
+    if state.hexdigest() == sent:
+        return content
+    state.update(b"\n")
+    return content + b"\n" if state.hexdigest() == sent else None
 
 
 def _candidates(request: Entry, contents: Contents) -> Iterator[bytes]:

@@ -17,31 +17,13 @@ from typing import Any, BinaryIO, Final
 from msgspec import Struct
 
 from spanscript import _json
-
-VERSION: Final = 1
-"""The version of the format that is understood here."""
+from spanscript.transcript.entries import ENVELOPE, VERSION
 
 FILES: Final = "llm_transcript*.jsonl"
 """Which files of a directory are its transcript."""
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of the longest line that is read."""
-
-ENVELOPE: Final = frozenset(
-    (
-        "type",
-        "timestamp",
-        "writer",
-        "seq",
-        "trace_id",
-        "span_id",
-        "hash",
-        "parent",
-        "iteration",
-        "message",
-    )
-)
-"""Keys of a `message` entry that are not the message's own."""
 
 _FIELDS: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("text", (str,), "timestamp writer trace_id span_id hash parent call_id model provider dialect"),

@@ -8,14 +8,14 @@ parts that were taken out are unknown; `STYLES` are the ways in which encoders p
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from spanscript import _json
-from spanscript._exchange import Json
-from spanscript.transcript.lines import ENVELOPE, TranscriptError
+from spanscript.transcript.entries import ENVELOPE
+from spanscript.transcript.lines import TranscriptError
 
 REFERENCE: Final = "$transcript"
 _MARK: Final = b'"$transcript"'
@@ -43,13 +43,11 @@ STYLES: Final = (
 _LAYOUTS: Final = ((None, (",", ":")), (None, (", ", ": ")), (2, (",", ": ")), (4, (",", ": ")))
 """Arguments of `json.dumps` for a body that was sent in another layout than it is kept in."""
 
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ODD_SPACE: Final = re.compile(rb"[ \t\r\n]{2}|[^,:][ \t\r\n]|[\t\r\n]")
+
 Lookup: TypeAlias = Callable[[str, Style], bytes]
 """Name of a reference → the raw JSON that stands for it."""
-
-
-def digest(value: Json, parent: str | None = None) -> str:
-    """The format's hash: 16 bytes of SHA-256 over the parent's hash and the canonical JSON, in hex."""
-    return hashlib.sha256((parent or "").encode() + b"\n" + _json.canonical(value)).hexdigest()[:32]
 
 
 def message_text(raw: Mapping[str, bytes], style: Style = COMPACT) -> bytes:
@@ -90,6 +88,11 @@ def variants(content: bytes) -> Iterator[bytes]:
         for ascii_only in (False, True):
             text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=ascii_only)
             yield text.encode("utf-8", "surrogatepass")
+
+
+def has_own_layout(content: bytes) -> bool:
+    """Whether spaces stand between its tokens otherwise than after commas and colons."""
+    return _ODD_SPACE.search(_STRING.sub(b'""', content)) is not None
 
 
 def _resolve(raw: bytes, lookup: Lookup, style: Style, depth: int) -> bytes:

@@ -1,0 +1,72 @@
+"""A message as lines for people, by the dialect it was sent in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from spanscript._dialects import DIALECTS
+from spanscript._exchange import (
+    Json,
+    Media,
+    Message,
+    Other,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from spanscript.cli._text import brief_json, clean
+
+
+def lines_of(value: Json, dialect: str | None) -> Iterator[str]:
+    """The role at the left edge, then its parts, two spaces in: no text can forge a role."""
+    message = read(value, dialect)
+    name = f" {message.name}" if message.name else ""
+    yield clean(f"[{message.role}]{name}", one_line=True)
+    for part in message.parts:
+        yield from indented(_PARTS[type(part)](part))
+
+
+def indented(text: str) -> Iterator[str]:
+    """Cleaned lines, two spaces in."""
+    yield from (f"  {line}" for line in clean(text).split("\n"))
+
+
+def call_line(name: str | None, arguments: Json, call_id: str | None) -> str:
+    """A tool call on one line."""
+    return f"→ {name or '?'} {brief_json(arguments)}" + (f"  ({call_id})" if call_id else "")
+
+
+def read(value: Json, dialect: str | None) -> Message:
+    """A message normalised by its dialect; as it is, if the dialect is unknown or cannot read it."""
+    known = DIALECTS.get(dialect or "")
+    try:
+        if known is not None:
+            return known.message(value)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        pass  # a transcript that was damaged or forged; shown as it stands
+    role = value.get("role") if isinstance(value, dict) else None
+    content = value.get("content", value) if isinstance(value, dict) else value
+    return Message(str(role or "?"), (Other(content),))
+
+
+def _media(part: Media) -> str:
+    where = (
+        part.uri
+        or part.file_id
+        or ("no data" if part.data is None else f"{len(part.data)} base64 characters")
+    )
+    return f"({part.modality} {part.mime_type or ''}: {where[:200]})".replace(" :", ":")
+
+
+_PARTS: Final[Mapping[type, Callable[[Any], str]]] = {
+    Text: lambda part: part.text,
+    Thinking: lambda part: f"(thinking) {part.text}",
+    ToolCall: lambda part: call_line(part.name, part.arguments, part.id),
+    ToolResult: lambda part: f"← {brief_json(part.result)}" + (f"  ({part.id})" if part.id else ""),
+    Media: _media,
+    Refusal: lambda part: f"(refusal) {part.text}",
+    Other: lambda part: brief_json(part.value),
+}

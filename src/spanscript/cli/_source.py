@@ -1,0 +1,92 @@
+"""The transcript that a command is to read, and what is said when it could not be read in whole."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from spanscript.cli._text import clean
+from spanscript.config import SPANSCRIPT_DIR
+from spanscript.transcript.lines import TranscriptError
+from spanscript.transcript.reader import Call, Transcript
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told what to read, and to print for programs."""
+    parser.add_argument(
+        "--dir",
+        default=os.environ.get(SPANSCRIPT_DIR) or None,
+        help=f"directory of the transcript, or one file of it (default: ${SPANSCRIPT_DIR})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def add_call(parser: argparse.ArgumentParser) -> None:
+    """Let a command be about one call."""
+    parser.add_argument("call", metavar="CALL", help="a call's id or any beginning of it; or `last`")
+
+
+def path_of(args: argparse.Namespace) -> str:
+    """
+    File or directory to read.
+
+    Raises:
+        TranscriptError: None was given.
+    """
+    if not args.dir:
+        raise TranscriptError(f"no transcript is named: give --dir DIR, or set {SPANSCRIPT_DIR}")
+    return str(args.dir)
+
+
+def load(args: argparse.Namespace) -> Transcript:
+    """
+    Read the transcript.
+
+    Raises:
+        TranscriptError: There is none, or nothing in it could be read.
+    """
+    transcript = Transcript(path_of(args))
+    require_entries(transcript, path_of(args))
+    return transcript
+
+
+def require_entries(transcript: Transcript, path: str) -> None:
+    """
+    Refuse what is no transcript at all.
+
+    Raises:
+        TranscriptError: It holds nothing that could be read as a transcript's entry.
+    """
+    if transcript.known:
+        return
+    if transcript.first_problem is not None:
+        more = f" (and {transcript.problems - 1} more such lines)" if transcript.problems > 1 else ""
+        raise TranscriptError(f"{transcript.first_problem}{more}; {path} holds no entry of a transcript")
+    what = "holds no entry of a type that is known" if transcript.entries else "is empty"
+    raise TranscriptError(f"{path} {what}; give the directory that {SPANSCRIPT_DIR} named, or a file of it")
+
+
+def find(args: argparse.Namespace, transcript: Transcript) -> Call:
+    """
+    The call that a command is about.
+
+    Raises:
+        TranscriptError: There is no such call, or there are several.
+    """
+    try:
+        return transcript.find(args.call)
+    except TranscriptError as error:
+        damage = "" if transcript.first_problem is None else f" (unreadable: {transcript.first_problem})"
+        raise TranscriptError(f"{path_of(args)}: {error}{damage}") from error
+
+
+def code_after(transcript: Transcript) -> int:
+    """Say on stderr if not all could be read, and give the exit code."""
+    if transcript.first_problem is None:
+        return 0
+    more = f" (and {transcript.problems - 1} more)" if transcript.problems > 1 else ""
+    hint = "what can be read is shown; `spanscript check` lists all"
+    sentence = clean(f"{transcript.first_problem}{more}; {hint}", one_line=True)
+    print(f"spanscript: {sentence}", file=sys.stderr)
+    return 2

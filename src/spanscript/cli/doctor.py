@@ -1,0 +1,149 @@
+"""`spanscript doctor`: what is installed, hooked and switched on. Imports none of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from spanscript import config
+from spanscript._exchange import Json
+from spanscript._version import __version__
+from spanscript.cli import _source
+from spanscript.cli._table import print_table
+from spanscript.cli._text import clean, dump
+
+EXAMPLE: Final = "spanscript doctor"
+
+_PARTS: Final[Mapping[str, str]] = {
+    "opentelemetry-api": "",
+    "opentelemetry-sdk": "",
+    "opentelemetry-instrumentation": "without it there is no `opentelemetry-instrument`",
+    "opentelemetry-distro": "without it nothing is exported unless told: spanscript[otlp]",
+    "opentelemetry-exporter-otlp": "without it spans cannot be sent by OTLP: spanscript[otlp]",
+    "wrapt": "",
+    "msgspec": "",
+    "rich": "without it tables are plain: spanscript[cli]",
+}
+"""Package → what its absence means."""
+
+_UNHOOKED: Final[Mapping[str, str]] = {
+    "requests": "no hook yet; its requests are not seen",
+    "aiohttp": "no hook yet; its requests are not seen",
+    "botocore": "no hook yet; its requests are not seen",
+    "google-genai": "no hook yet; its calls are seen one by one if they go through httpx",
+    "mistralai": "no hook yet; its calls are seen one by one if they go through httpx",
+    "cohere": "no hook yet; its calls are seen one by one if they go through httpx",
+    "groq": "no hook yet; its calls are seen one by one if they go through httpx",
+    "litellm": "no hook of its own; what it sends by the openai SDK or httpx is seen",
+}
+"""Packages on PyPI that people will ask about → why they are not hooked."""
+
+_SHOWN: Final = (
+    *config.VARIABLES,
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_SERVICE_NAME",
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    _source.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings. 0 also if something is missing: it is a report, not a test."""
+    report: dict[str, Json] = {
+        "spanscript": __version__,
+        "python": platform.python_version(),
+        "packages": {name: {"version": _version(name), "missing": why} for name, why in _PARTS.items()},
+        "libraries": list(_libraries()),
+        "transcript": _transcript(args.dir),
+        "exporter": _exporter(),
+        "environment": {name: os.environ[name] for name in _SHOWN if name in os.environ},
+    }
+    if args.json:
+        print(dump(report))
+    else:
+        _print(report)
+    return 0
+
+
+def _print(report: Mapping[str, Json]) -> None:
+    print(f"spanscript {report['spanscript']}, Python {report['python']}\n")
+    packages = [
+        (name, about["version"] or "not installed", "" if about["version"] else about["missing"])
+        for name, about in report["packages"].items()
+    ]
+    print_table(["package", "version", ""], packages)
+    print()
+    libraries = [[row["name"], row["version"], row["hooked"], row["why"]] for row in report["libraries"]]
+    print_table(["library", "version", "hooked", "why"], libraries)
+    print()
+    for key in ("transcript", "exporter"):
+        print(f"{key}: {clean(report[key], one_line=True)}")
+    for name, value in report["environment"].items():
+        print(f"{name}={clean(value, one_line=True)}")
+
+
+def _libraries() -> Iterator[dict[str, str | None]]:
+    from spanscript._hooks import TABLE  # noqa: PLC0415  # no other command needs it
+
+    for hook in TABLE:
+        version = _version(hook.library)
+        why = _why_not(version)
+        reason = why or f"its {hook.sees}, once the app imports it"
+        yield {"name": hook.library, "version": version, "hooked": "no" if why else "yes", "why": reason}
+    for name, why in _UNHOOKED.items():
+        if (version := _version(name)) is not None:
+            yield {"name": name, "version": version, "hooked": "no", "why": why}
+
+
+def _why_not(version: str | None) -> str | None:
+    if version is None:
+        return "not installed"
+    return f"switched off by {config.DISABLED_INSTRUMENTATIONS}" if config.is_disabled() else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _transcript(directory: str | None) -> str:
+    """Where the transcript goes, and whether it can."""
+    if not directory:
+        return f"none: {config.SPANSCRIPT_DIR} is not set"
+    path = Path(directory)
+    if path.is_dir():
+        return f"{path}{'' if os.access(path, os.W_OK | os.X_OK) else ': NOT writable'}"
+    if path.exists():
+        return f"{path}: NOT a directory"
+    parent = next(above for above in path.absolute().parents if above.exists())
+    able = os.access(parent, os.W_OK | os.X_OK)
+    return f"{path}, made at the first call" if able else f"{path}: CANNOT be made in {parent}"
+
+
+def _exporter() -> str:
+    """Where `opentelemetry-instrument` would send the spans."""
+    if os.environ.get(config.SDK_DISABLED, "").strip().lower() == "true":
+        return f"none: {config.SDK_DISABLED}=true"
+    chosen = os.environ.get("OTEL_TRACES_EXPORTER")
+    if chosen is None:
+        if _version("opentelemetry-distro") is None:
+            return "none: OTEL_TRACES_EXPORTER is not set, nor is opentelemetry-distro here to choose"
+        chosen = "otlp"
+    if "otlp" not in chosen:
+        return chosen
+    if _version("opentelemetry-exporter-otlp") is None:
+        return f"{chosen}: NOT installed (spanscript[otlp])"
+    ends = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return f"{chosen} to {next(filter(None, map(os.environ.get, ends)), 'http://localhost:4317')}"
