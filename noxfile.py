@@ -51,7 +51,9 @@ def pythons(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel, tested with `src` out of the way."""
-    session.install("build", *TESTS, *CLIENTS["newest"], "opentelemetry-distro", "opentelemetry-exporter-otlp")
+    session.install(
+        "build", *TESTS, *CLIENTS["newest"], "opentelemetry-distro", "opentelemetry-exporter-otlp"
+    )
     directory = session.create_tmp()
     session.run("python", "-m", "build", "--wheel", "--outdir", directory, ".")
     session.install("--force-reinstall", "--no-deps", "--find-links", directory, "--no-index", "spanscript")

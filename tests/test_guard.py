@@ -45,7 +45,9 @@ def test_errors_become_none_and_are_logged_once_without_their_text(error, caplog
     assert "fails" in text
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError(), GeneratorExit()]
+)
 def test_what_is_no_error_passes(error):
     @guarded
     def stops():

@@ -215,4 +215,5 @@ class Attempt:
         over = self.call.returned or policy is None or policy.limit == 0
         if over or policy is None or not policy.wants(answered, self.headers):
             return "error", failure, retryable
-        return ("retrying" if self.request.attempt < policy.limit else "retries_exhausted"), failure, retryable
+        more = self.request.attempt < policy.limit
+        return ("retrying" if more else "retries_exhausted"), failure, retryable

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
@@ -33,6 +33,9 @@ from spanscript._failures import failure_of
 from spanscript._guard import guarded
 from spanscript._ids import new_call_id
 from spanscript._providers import provider_of_host
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class CallInfo(Struct, frozen=True):
@@ -192,7 +195,7 @@ class Calling:
         self._reset = reset
         self.result: Any = None
 
-    def __enter__(self) -> Calling:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -277,9 +280,7 @@ class Calls:
         return Sending(attempt, lambda: self._leave(*tokens))
 
     @guarded
-    def _leave(
-        self, call: Token[Call | None] | None, attempt: Token[Attempt | None], entered: Any
-    ) -> None:
+    def _leave(self, call: Token[Call | None] | None, attempt: Token[Attempt | None], entered: Any) -> None:
         self._observer.leave(entered)
         _attempt.reset(attempt)
         if call is not None:
@@ -305,7 +306,7 @@ def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> Cal
         client=client,
         operation=match.dialect.operation,
         provider=provider_of_host(wire.server_address) or wire.server_address,
-        model=asked and asked.model,
+        model=asked.model if asked else None,
         server_address=wire.server_address,
         server_port=wire.server_port,
     )

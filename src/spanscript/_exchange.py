@@ -150,7 +150,7 @@ class Reply(Struct, frozen=True):
         """The finish reasons of all choices that have one, in order."""
         return tuple(c.finish_reason for c in self.choices if c.finish_reason is not None)
 
-    def texts(self, kind: type[Text] | type[Thinking] | type[Refusal]) -> str | None:
+    def texts(self, kind: type[Text | Thinking | Refusal]) -> str | None:
         """All text of one kind in the first choice, joined; `None` if it has none."""
         found = [p.text for c in self.choices[:1] for p in c.message.parts if isinstance(p, kind)]
         return "".join(found) if found else None
@@ -158,9 +158,7 @@ class Reply(Struct, frozen=True):
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls of the first choice."""
-        return tuple(
-            p for c in self.choices[:1] for p in c.message.parts if isinstance(p, ToolCall)
-        )
+        return tuple(p for c in self.choices[:1] for p in c.message.parts if isinstance(p, ToolCall))
 
 
 class Split(Struct, frozen=True):

@@ -71,7 +71,7 @@ def is_retryable_exception(error: BaseException) -> bool:
 
 
 def is_retryable(status: int | None, failure: Failure) -> bool:
-    """Whether a failure that the answer tells is worth another try: by status, else by the provider's code."""
+    """Whether a failure that an answer tells is worth another try: by status, else by its code."""
     if status is not None and status >= 400:
         return is_retryable_status(status)
     return failure.type in _RETRYABLE_CODES
@@ -80,9 +80,9 @@ def is_retryable(status: int | None, failure: Failure) -> bool:
 def failure_of(error: BaseException) -> Failure:
     """Name what was raised, as OpenTelemetry's `error.type` wants it: the class's qualified name."""
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     text = text_of(error)
-    return Failure(type=name, message=text and without_secrets(text))
+    return Failure(type=home + kind.__qualname__, message=text and without_secrets(text))
 
 
 def without_secrets(text: str) -> str:

@@ -44,12 +44,13 @@ def guarded(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
     @functools.wraps(function)
     def guard(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
         try:
-            return place.function(*args, **kwargs)
+            result: _R = place.function(*args, **kwargs)
         except Exception as error:
             if strict or _raised_by_signal_handler(error.__traceback__):
                 raise
             _report(place, error)
             return None
+        return result
 
     return guard
 

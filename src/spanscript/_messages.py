@@ -93,5 +93,7 @@ _PARTS: Final[Mapping[type, Callable[[Any], Json]]] = {
     ToolCall: _tool_call,
     ToolResult: lambda part: {"type": "tool_call_response", "id": part.id, "response": part.result},
     Media: _media,
-    Other: lambda part: part.value if isinstance(part.value, dict) else {"type": "other", "value": part.value},
+    Other: lambda part: (
+        part.value if isinstance(part.value, dict) else {"type": "other", "value": part.value}
+    ),
 }

@@ -74,6 +74,4 @@ class Meters:
 def _of_call(call: Call) -> Attributes:
     info = call.info
     model = call.last.request.model if call.last else info.model
-    return semconv.at_start(
-        info.operation, info.provider, model, info.server_address, info.server_port
-    )
+    return semconv.at_start(info.operation, info.provider, model, info.server_address, info.server_port)

@@ -1,16 +1,19 @@
 """
 Request bodies taken apart into raw JSON text, fast where a history is sent again with a little more.
 
-An agent sends its whole history with every call. A reader remembers the last bodies, and of a body that
-begins like one of them it parses the rest only. What is shared comes back as the identical objects, whose
-hashes are known already. Whatever does not look exactly as expected is parsed from the start.
+An agent sends its whole history with every call. A reader remembers the last bodies, and of a body
+that begins like one of them it parses the rest only. What is shared comes back as the identical objects,
+whose hashes are known already. Whatever does not look exactly as expected is parsed from the start.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+
+import msgspec
 
 from spanscript._exchange import Split
 from spanscript._json import dumps, elements, members
@@ -19,6 +22,10 @@ _REMEMBERED_BODIES: Final = 8
 _WORTH_BYTES: Final = 4096
 _SMALL_ITEM_BYTES: Final = 32
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
+_STEP_BYTES: Final = 64 * 1024
+"""Compared at once. Slices of more are new memory each time, which costs ten times as much."""
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 
 
@@ -49,7 +56,8 @@ class BodyReader:
 
         Returns:
             The body's keys with their raw values, and the raw elements of the array: none if the key is
-            not there or holds something else.
+            not there or holds something else. Among the values, that array is cut to its first element:
+            copying a long history once more would cost more than all the rest.
 
         Raises:
             ValueError: It is no JSON object, or not UTF-8.
@@ -108,35 +116,45 @@ def characters(split: Split) -> int:
 
 class _Body(NamedTuple):
     """
-    A body that was read, up to the end of its last element.
+    A body that was read.
 
     Attributes:
         list_key: The key of its array.
-        head: Its bytes from the first to the end of the last element.
+        content: Its bytes.
         before: The keys and raw values that stand before the array.
-        start: Where the array begins in `head`.
         items: The raw elements.
-        ends: Where each of them ends in `head`.
+        ends: Where each of them ends in `content`.
     """
 
     list_key: str
-    head: bytes
+    content: bytes
     before: dict[str, bytes]
-    start: int
     items: tuple[bytes, ...]
     ends: tuple[int, ...]
 
     @property
     def size(self) -> int:
         """Bytes that it keeps: everything twice, as a whole and in pieces."""
-        return 2 * len(self.head)
+        return 2 * len(self.content)
 
 
 def _parsed(content: bytes, list_key: str) -> tuple[dict[str, bytes], list[bytes]]:
     _require_utf8(content)
-    fields = members(content)
-    value = fields.get(list_key, b"")
-    return fields, elements(value) if value.startswith(b"[") else []
+    try:
+        raws = _fields.decode(content)
+        value = memoryview(raws.get(list_key, b""))
+        items = [bytes(raw) for raw in _elements.decode(value)] if bytes(value[:1]) == b"[" else []
+    except msgspec.DecodeError:  # what msgspec refuses although servers take it
+        fields = members(content)
+        whole = fields.get(list_key, b"")
+        items = elements(whole) if whole.startswith(b"[") else []
+        return {**fields, list_key: _cut(items)} if items else fields, items
+    cut = {list_key: _cut(items)} if items else {}
+    return {key: cut.get(key) or bytes(raw) for key, raw in raws.items()}, items
+
+
+def _cut(items: Sequence[bytes]) -> bytes:
+    return b"[" + items[0] + b"]"
 
 
 def _require_utf8(content: bytes) -> None:
@@ -146,13 +164,17 @@ def _require_utf8(content: bytes) -> None:
 
 def _shared_items(content: bytes, body: _Body) -> int:
     """How many of the body's elements the content begins with, everything before them included."""
-    if content.startswith(body.head):
-        return len(body.items)
-    shared, different, at = 0, len(body.items), 0
+    known, ends = body.content, body.ends
+    at, stop = 0, min(_STEP_BYTES, ends[-1])
+    while content[at:stop] == known[at:stop]:
+        if stop == ends[-1]:
+            return len(ends)
+        at, stop = stop, min(stop + _STEP_BYTES, ends[-1])
+    shared, different = bisect_right(ends, at), bisect_left(ends, stop) + 1
     while different - shared > 1:
         middle = (shared + different) // 2
-        end = body.ends[middle - 1]
-        if content[at:end] == body.head[at:end]:
+        end = ends[middle - 1]
+        if content[at:end] == known[at:end]:
             shared, at = middle, end
         else:
             different = middle
@@ -179,8 +201,8 @@ def _resumed(content: bytes, known: _Body, shared: int) -> tuple[dict[str, bytes
     if not fields.keys().isdisjoint(known.before) or not _is_tail(content, end, fields):
         return None
     ends = (*known.ends[:shared], *ends)
-    body = known._replace(head=content[: ends[-1]], items=(*known.items[:shared], *items), ends=ends)
-    return {**known.before, known.list_key: content[known.start : end], **fields}, body
+    body = known._replace(content=content, items=(*known.items[:shared], *items), ends=ends)
+    return {**known.before, known.list_key: _cut(body.items), **fields}, body
 
 
 def _located(
@@ -194,13 +216,13 @@ def _located(
     at = _after(content, 0, b"{")
     for key in keys[:place]:
         at = _after(content, _member_end(content, at, key, fields[key]), b",")
-    start = _after(content, _after(content, _after(content, at, dumps(list_key)), b":"), b"[") - 1
-    ends = _item_ends(content, start, b"[", items)
+    at = _after(content, _after(content, at, dumps(list_key)), b":")
+    ends = _item_ends(content, at, b"[", items)
     end = _after(content, ends[-1], b"]")
     if not _is_tail(content, end, {key: fields[key] for key in keys[place + 1 :]}):
         return None
     before = {key: fields[key] for key in keys[:place]}
-    return _Body(list_key, content[: ends[-1]], before, start, tuple(items), ends)
+    return _Body(list_key, content, before, tuple(items), ends)
 
 
 def _item_ends(content: bytes, at: int, opening: bytes, items: Sequence[bytes]) -> tuple[int, ...]:

@@ -43,8 +43,8 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
 }
 """A provider's finish reason → the convention's; others stand as they are."""
 
-_REQUEST: Final[Mapping[str, tuple[str, Callable[[Json], Value | None]]]]
-"""Neutral parameter → attribute, and what makes its value fit (`None`: left out)."""
+_Fit: TypeAlias = Callable[[Json], Any]
+"""Makes a value fit its attribute; `None`: it does not, and is left out."""
 
 
 def _whole(value: Json) -> int | None:
@@ -82,7 +82,7 @@ _OUTPUT_TYPES: Final[Mapping[str, str]] = {
     "json_object": "json",
     "json_schema": "json",
 }
-_REQUEST = {
+_REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
     "max_tokens": ("gen_ai.request.max_tokens", _whole),
     "temperature": ("gen_ai.request.temperature", _number),
     "top_p": ("gen_ai.request.top_p", _number),
@@ -98,7 +98,7 @@ _REQUEST = {
     "output_type": ("gen_ai.output.type", _output_type),
     "conversation_id": ("gen_ai.conversation.id", _text),
 }
-_OPENAI_REQUEST: Final[Mapping[str, tuple[str, Callable[[Json], Value | None]]]] = {
+_OPENAI_REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
     "service_tier": ("openai.request.service_tier", _text),
 }
 _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -106,10 +106,13 @@ _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
     "output_tokens": ("gen_ai.usage.output_tokens",),
     "cache_read_tokens": ("gen_ai.usage.cache_read.input_tokens",),
     # The second is the name before the rename: Jaeger's GenAI view reads only that one yet.
-    "cache_write_tokens": ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+    "cache_write_tokens": (
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+    ),
     "reasoning_tokens": ("gen_ai.usage.reasoning.output_tokens",),
 }
-_EXTRAS: Final[Mapping[str, tuple[str, Callable[[Json], Value | None]]]] = {
+_EXTRAS: Final[Mapping[str, tuple[str, _Fit]]] = {
     "embedding_dimensions": ("gen_ai.embeddings.dimension.count", _whole),
     "service_tier": ("openai.response.service_tier", _text),
     "system_fingerprint": ("openai.response.system_fingerprint", _text),
@@ -217,9 +220,7 @@ def of_reply(reply: Reply) -> Attributes:
 
 def of_usage(usage: Usage) -> Attributes:
     """Tokens by kind; on call spans only, so that a backend that sums over spans counts each once."""
-    return known(
-        {name: getattr(usage, field) for field, names in _USAGE.items() for name in names}
-    )
+    return known({name: getattr(usage, field) for field, names in _USAGE.items() for name in names})
 
 
 def of_outcome(outcome: Outcome) -> Attributes:
@@ -254,7 +255,5 @@ def _ours(request: Request) -> dict[str, Value | None]:
     }
 
 
-def _mapped(
-    table: Mapping[str, tuple[str, Callable[[Json], Any]]], values: Mapping[str, Json]
-) -> Attributes:
+def _mapped(table: Mapping[str, tuple[str, _Fit]], values: Mapping[str, Json]) -> Attributes:
     return known({name: fit(values[key]) for key, (name, fit) in table.items() if key in values})

@@ -72,7 +72,7 @@ class _RecordAnyway(sampling.Sampler):
     def __init__(self, inner: sampling.Sampler) -> None:
         self._inner = inner
 
-    def should_sample(  # noqa: PLR0913  # the SDK's signature
+    def should_sample(  # noqa: PLR0913, PLR0917  # the SDK's signature
         self,
         parent_context: Context | None,
         trace_id: int,

@@ -22,17 +22,26 @@ DISABLED_INSTRUMENTATIONS: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 SDK_DISABLED: Final = "OTEL_SDK_DISABLED"
 
 VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
-    SPANSCRIPT_DIR: ("none: no transcript", "Directory of the transcript; made with mode 0700 if it is missing."),
-    SPANSCRIPT_MAX_BYTES: ("1000000000", "Size at which the live file is renamed and a new one begun; 0: never."),
+    SPANSCRIPT_DIR: (
+        "none: no transcript",
+        "Directory of the transcript; made with mode 0700 if it is missing.",
+    ),
+    SPANSCRIPT_MAX_BYTES: (
+        "1000000000",
+        "Size at which the live file is renamed and a new one begun; 0: never.",
+    ),
     SPANSCRIPT_WRITE: (
         "inline",
-        "`inline`: in the caller's thread, survives SIGKILL; `sync`: fdatasync after each event, survives power loss.",
+        "`inline`: written lines survive SIGKILL; `sync`: and, by fdatasync, power loss.",
     ),
     CAPTURE_CONTENT: (
         "NO_CONTENT",
-        "Prompts and answers also on spans: `SPAN_ONLY`, `EVENT_ONLY`, `SPAN_AND_EVENT`. The transcript does not ask it.",
+        "Prompts and answers also on spans: `SPAN_ONLY`, `EVENT_ONLY`, `SPAN_AND_EVENT`.",
     ),
-    ANTHROPIC_TRACING: ("false", "The Anthropic SDK's own spans; set to `true` to keep them, ours then step back."),
+    ANTHROPIC_TRACING: (
+        "false",
+        "The Anthropic SDK's own spans; set to `true` to keep them, ours then step back.",
+    ),
     DISABLED_INSTRUMENTATIONS: ("none", "Contains `spanscript`: spanscript stays off."),
     SDK_DISABLED: ("false", "`true`: no spans, no transcript."),
 }
@@ -79,8 +88,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         return cls(
             directory=environ.get(SPANSCRIPT_DIR) or None,
             max_bytes=_size(environ.get(SPANSCRIPT_MAX_BYTES, "")),
-            write=_one_of(_WRITE_MODES, SPANSCRIPT_WRITE, environ.get(SPANSCRIPT_WRITE, "").lower(), "inline"),
-            capture=_one_of(_CAPTURES, CAPTURE_CONTENT, environ.get(CAPTURE_CONTENT, "").upper(), "NO_CONTENT"),
+            write=_one_of(
+                _WRITE_MODES, SPANSCRIPT_WRITE, environ.get(SPANSCRIPT_WRITE, "").lower(), "inline"
+            ),
+            capture=_one_of(
+                _CAPTURES, CAPTURE_CONTENT, environ.get(CAPTURE_CONTENT, "").upper(), "NO_CONTENT"
+            ),
         )
 
 
@@ -94,7 +107,9 @@ def _one_of(table: Mapping[str, _T], variable: str, value: str, default: _T) -> 
     if value in table:
         return table[value]
     if value:
-        _LOG.warning("%s=%s is none of %s; using %s", variable, value, ", ".join(filter(None, table)), default)
+        _LOG.warning(
+            "%s=%s is none of %s; using %s", variable, value, ", ".join(filter(None, table)), default
+        )
     return default
 
 
@@ -102,7 +117,5 @@ def _size(value: str) -> int:
     if value.strip().isdecimal():
         return int(value)
     if value:
-        _LOG.warning(
-            "%s=%s is no number of bytes; using %d", SPANSCRIPT_MAX_BYTES, value, DEFAULT_MAX_BYTES
-        )
+        _LOG.warning("%s=%s is no number of bytes; using %d", SPANSCRIPT_MAX_BYTES, value, DEFAULT_MAX_BYTES)
     return DEFAULT_MAX_BYTES

@@ -12,7 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 from opentelemetry._logs import LoggerProvider
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
+    BaseInstrumentor,
+)
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
@@ -109,7 +111,11 @@ def _without_sdk_tracing() -> Undo:
     if config.ANTHROPIC_TRACING in os.environ:
         return lambda: None
     os.environ[config.ANTHROPIC_TRACING] = "false"
-    return lambda: os.environ.pop(config.ANTHROPIC_TRACING, None) and None
+
+    def undo() -> None:
+        os.environ.pop(config.ANTHROPIC_TRACING, None)
+
+    return undo
 
 
 def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:

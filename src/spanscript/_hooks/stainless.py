@@ -16,7 +16,6 @@ from msgspec import Struct
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calling, Calls
 from spanscript._failures import retry_after_ms
-from spanscript._guard import guarded
 from spanscript._patch import Undo, patch, undo_all
 from spanscript._providers import provider_of_class, provider_of_host
 
