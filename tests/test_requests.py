@@ -35,7 +35,8 @@ def plain(content, key="messages"):
     content.decode()
     fields = members(content)
     raw = fields.get(key, b"")
-    return fields, elements(raw) if raw[:1] == b"[" else []
+    items = elements(raw) if raw[:1] == b"[" else []
+    return {**fields, key: b"[" + items[0] + b"]"} if items else fields, items
 
 
 def outcome(read, content):

@@ -40,7 +40,11 @@ class Splitter:
         self._leading = leading
 
     def __call__(self, body: Mapping[str, bytes], items: Sequence[bytes]) -> Split:
-        """Take a body apart; see `Dialect.split`."""
+        """
+        Take a body apart; see `Dialect.split`.
+
+        Of the list's own value only the kind counts: what is in it is read from `items`.
+        """
         replaced: dict[str, bytes] = {}
         tools = body.get("tools")
         if tools is not None and tools.startswith(b"[") and _filled(tools):
@@ -72,7 +76,7 @@ def _context(
         return _MESSAGE, (value,)
     # Numbers, and arrays of them, are tokens: all of them are one message.
     if any(item[:1] not in b'{"' for item in items):
-        return (_MESSAGE, (value,)) if not head else (None, ())
+        return (None, ()) if head else (_MESSAGE, (b"[" + b",".join(items) + b"]",))
     elements = [*head, _CONTEXT] if items else head
     return b"[" + b",".join(elements) + b"]", items
 
