@@ -1,1 +1,112 @@
-"""`spanscript demo`."""
+"""
+`spanscript demo`: a real agent on a loopback provider, its spans as a tree, its transcript.
+
+With `--local` a real model answers, offline; with `--live` the real providers do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spanscript.demo.run import Outcome
+    from spanscript.demo.tree import Style
+
+_NEEDED = ("openai", "anthropic", "opentelemetry.proto", "opentelemetry.exporter.otlp.proto.http")
+_DISTRO = "opentelemetry.distro"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command. Returns its exit code: 1 if the agent failed, 2 if the demo cannot run."""
+    args = _parser().parse_args(argv)
+    mode = "local" if args.local else "live" if args.live else "loopback"
+    missing = _missing(mode)
+    if missing:
+        extra = "local" if mode == "local" else "demo"
+        print(f"spanscript demo: {missing} is missing: pip install 'spanscript[{extra}]'", file=sys.stderr)
+        return 2
+    return _demo(mode, _directory(args.dir), as_json=args.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="spanscript demo", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--local", action="store_true", help="ask a real model on this machine")
+    which.add_argument("--live", action="store_true", help="ask the real providers, with your keys")
+    parser.add_argument("--dir", help="where the transcript goes (default: a new temporary directory)")
+    parser.add_argument("--json", action="store_true", help="print the spans as JSON")
+    return parser
+
+
+def _missing(mode: str) -> str | None:
+    needed = [*_NEEDED, _DISTRO]
+    if mode == "local":
+        needed += import_module("spanscript.demo.local").NEEDED
+    return next((name for name in needed if not _importable(name)), None)
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # a parent package is missing
+        return False
+
+
+def _directory(given: str | None) -> str:
+    return str(Path(given).absolute()) if given else tempfile.mkdtemp(prefix="spanscript-demo-")
+
+
+def _demo(mode: str, directory: str, *, as_json: bool) -> int:
+    run = import_module("spanscript.demo.run")
+    output = sys.stderr if as_json else sys.stdout
+    print(f"An agent runs under opentelemetry-instrument ({mode} provider):\n", file=output, flush=True)
+    try:
+        with run.MODES[mode]() as plan:
+            outcome: Outcome = run.run(plan, directory, output)
+    except (run.NotReadyError, RuntimeError) as error:
+        print(f"spanscript demo: {error}", file=sys.stderr)
+        return 2
+    _show(outcome, directory, as_json=as_json)
+    if outcome.exit_code:
+        print(f"spanscript demo: the agent failed (exit code {outcome.exit_code})", file=sys.stderr)
+    return 1 if outcome.exit_code else 0
+
+
+def _show(outcome: Outcome, directory: str, *, as_json: bool) -> None:
+    tree = import_module("spanscript.demo.tree")
+    nodes = tree.grow(outcome.spans)
+    if as_json:
+        print(json.dumps({"directory": directory, "spans": tree.as_json(nodes)}, indent=2))
+        return
+    print(f"\nIts {len(outcome.spans)} spans, as a collector got them:\n")
+    for line in tree.lines(nodes):
+        print("  " + "".join(_styled(text, style) for text, style in line).rstrip())
+    for place in [outcome.sent_to] if outcome.sent_to else []:
+        print(f"\nAlso sent to {place}")
+    for trouble in outcome.trouble[:1]:
+        print(f"That failed: {trouble}", file=sys.stderr)
+    print(f"\nThe transcript is in {directory}. Next:\n")
+    for command in ("ls", "show last", "replay last", "check"):
+        print(f"  spanscript {command} --dir {directory}")
+
+
+_COLOURS: dict[Style, str] = {"good": "32", "bad": "31", "faint": "2"}
+
+
+def _styled(text: str, style: Style) -> str:
+    if style not in _COLOURS or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

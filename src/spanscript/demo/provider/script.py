@@ -13,9 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, get_args
 
-Fault = Literal[
-    "reset", "cut", "badframe", "hang", "truncate", "unended", "malformed", "error", "failed"
-]
+Fault = Literal["reset", "cut", "badframe", "hang", "truncate", "unended", "malformed", "error", "failed"]
 """
 What goes wrong with an answer:
 
@@ -122,9 +120,7 @@ class Script:
         self._lock = threading.Lock()
         self._queues: list[tuple[bytes, deque[Step], Step | None]] = []
 
-    def replace(
-        self, steps: Iterable[AnyStep], *, match: str | None = None, forever: bool = False
-    ) -> None:
+    def replace(self, steps: Iterable[AnyStep], *, match: str | None = None, forever: bool = False) -> None:
         """
         Answer with `steps` in turn; after them all goes well, or, `forever`, with the last one.
 
