@@ -76,8 +76,8 @@ def _parts(fields: Block, role: str) -> tuple[Part, ...]:
     if role in ("tool", "function"):
         result = ToolResult(string(fields.get("tool_call_id")), content, string(fields.get("name")))
         return result, *rest
-    legacy = fields.get("function_call")
-    calls = [*sequence(fields.get("tool_calls")), *([{"function": legacy}] if legacy else [])]
+    legacy = mapping(fields.get("function_call"))
+    calls = [*sequence(fields.get("tool_calls")), *([{"function": legacy}] if legacy.get("name") else [])]
     return (
         *(thinking(fields.get("reasoning_content")) or thinking(fields.get("reasoning"))),
         *parts_of(content, _BLOCKS),
@@ -99,10 +99,9 @@ def _tool_call(call: Json) -> tuple[Part, ...]:
 
 def _audio(audio: Block) -> tuple[Part, ...]:
     """A spoken answer, and what it says."""
-    if not audio:
-        return ()
-    clip = Media("audio", file_id=string(audio.get("id")), data=string(audio.get("data")))
-    return clip, *parts_of(audio.get("transcript"), _BLOCKS)
+    file_id, data = string(audio.get("id")), string(audio.get("data"))
+    clip = (Media("audio", file_id=file_id, data=data),) if file_id or data else ()
+    return *clip, *parts_of(audio.get("transcript"), _BLOCKS)
 
 
 def _image_url(block: Block) -> tuple[Part, ...]:

@@ -232,8 +232,6 @@ RESPONSES: Final = Dialect(
     decode=decode,
     assemble=assemble,
     message=message,
-    terminal=terminal(
-        ends, (b"response.completed", b"response.failed", b"response.incomplete", b"error")
-    ),
+    terminal=terminal(ends, (b"response.completed", b"response.failed", b"response.incomplete", b"error")),
     ends=ends,
 )
