@@ -106,7 +106,3 @@ def _styled(text: str, style: Style) -> str:
     if style not in _COLOURS or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

