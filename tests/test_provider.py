@@ -20,8 +20,6 @@ import pytest
 from spanscript.demo.provider import Provider, Step
 from spanscript.demo.provider.script import step as read_step
 
-pytest_plugins = ["providers"]
-
 SAID = "Grüße aus Zürich 😀, please"
 ASKED = [{"role": "user", "content": SAID}]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
@@ -40,9 +38,7 @@ def _anthropic(p, **options):
 
 
 def chat(p, **o):
-    return (
-        _openai(p, **o).chat.completions.create(model="gpt-5", messages=ASKED).choices[0].message.content
-    )
+    return _openai(p, **o).chat.completions.create(model="gpt-5", messages=ASKED).choices[0].message.content
 
 
 def chat_stream(p, **o):
@@ -74,21 +70,15 @@ def completions_stream(p, **o):
 
 def azure(p, **o):
     client = openai.AzureOpenAI(azure_endpoint=p.url, api_key="unused", api_version="2024-10-21", **o)
-    return (
-        client.chat.completions.create(model="my-deployment", messages=ASKED).choices[0].message.content
-    )
+    return client.chat.completions.create(model="my-deployment", messages=ASKED).choices[0].message.content
 
 
 def messages(p, **o):
-    return (
-        _anthropic(p, **o).messages.create(model="claude", max_tokens=99, messages=ASKED).content[0].text
-    )
+    return _anthropic(p, **o).messages.create(model="claude", max_tokens=99, messages=ASKED).content[0].text
 
 
 def messages_stream(p, **o):
-    events = _anthropic(p, **o).messages.create(
-        model="claude", max_tokens=99, messages=ASKED, stream=True
-    )
+    events = _anthropic(p, **o).messages.create(model="claude", max_tokens=99, messages=ASKED, stream=True)
     return "".join(e.delta.text for e in events if e.type == "content_block_delta")
 
 
@@ -203,9 +193,7 @@ def test_chat_calls_tools_and_tells_their_results(provider):
         assert [c.function.name for c in calls] == ["weather", "clock"]
         assert json.loads(calls[0].function.arguments) == {"city": "Zürich", "days": 1}
     calls = whole.choices[0].message.tool_calls
-    results = [
-        {"role": "tool", "tool_call_id": c.id, "content": f"{c.function.name}: 21"} for c in calls
-    ]
+    results = [{"role": "tool", "tool_call_id": c.id, "content": f"{c.function.name}: 21"} for c in calls]
     history = [*ASKED, whole.choices[0].message.model_dump(exclude_none=True), *results]
     final = client.chat.completions.create(model="gpt-5", messages=history, tools=FUNCTIONS)
     assert final.choices[0].message.content == "The tool says: weather: 21; clock: 21"
@@ -218,9 +206,7 @@ def test_chat_calls_tools_and_tells_their_results(provider):
     ({"tool_choice": "none"}, []),
 ])  # fmt: skip
 def test_tool_choice(provider, options, names):
-    got = _openai(provider).chat.completions.create(
-        model="m", messages=ASKED, tools=FUNCTIONS, **options
-    )
+    got = _openai(provider).chat.completions.create(model="m", messages=ASKED, tools=FUNCTIONS, **options)
     assert [c.function.name for c in got.choices[0].message.tool_calls or []] == names
 
 
@@ -367,9 +353,7 @@ def test_bedrock_and_vertex_paths(provider):
     assert payload["message"]
     vertex = f"{provider.url}/v1/projects/p/locations/l/publishers/anthropic/models/claude"
     assert json.loads(_post(f"{vertex}:rawPredict", body))["content"][0]["text"] == ANSWER
-    assert _post(f"{vertex}:streamRawPredict", body | {"stream": True}).startswith(
-        b"event: message_start"
-    )
+    assert _post(f"{vertex}:streamRawPredict", body | {"stream": True}).startswith(b"event: message_start")
 
 
 def test_bedrock_client(provider):
@@ -395,9 +379,7 @@ def test_errors_among_response_events(provider, fault, kind):
     provider.script(f"{fault} after=3")
     events = list(_openai(provider).responses.create(model="m", input=SAID, stream=True))
     assert events[-1].type == kind
-    assert (
-        getattr(events[-1], "response", None) is None or events[-1].response.error.code == "server_error"
-    )
+    assert getattr(events[-1], "response", None) is None or events[-1].response.error.code == "server_error"
     assert len(events) == 4
 
 
