@@ -15,6 +15,7 @@ from typing import Final
 
 from spanscript._exchange import Failure
 from spanscript._guard import text_of
+from spanscript._wire import MALFORMED_STREAM
 
 INCOMPLETE_STREAM: Final = "incomplete_stream"
 """The body ended before its dialect's terminal marker, though no client raises anything."""
@@ -26,6 +27,7 @@ _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
 _RETRYABLE_CODES: Final = frozenset(
     {
         INCOMPLETE_STREAM,
+        MALFORMED_STREAM,
         "api_error",
         "engine_overloaded",
         "internal_server_error",

@@ -25,6 +25,9 @@ from spanscript._shapes import integer, mapping, sequence, string
 
 _Framing = Callable[[bytes], Iterator[Event]]
 
+MALFORMED_STREAM: Final = "malformed_stream"
+"""The failure of a stream that has an event which is no JSON, and does not come to its end: clients stop there."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE: Final = "[DONE]"
 _MESSAGE_LENGTH: Final = 500
@@ -157,11 +160,13 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
         seen = list(framing(data))
         body = dialect.assemble(seen)
         complete = dialect.ends is not None and any(map(dialect.ends, seen))
+        malformed = not complete and any(isinstance(e.data, str) and e.data != _DONE for e in seen)
     else:
         body = _maybe_parsed(dialect.parse or loads, data)
         complete = body is not None
+        malformed = False
     reply = dialect.decode(body)
-    failure = reply.failure
+    failure = reply.failure or (Failure(MALFORMED_STREAM, "an event is no JSON") if malformed else None)
     if http_status is not None and http_status >= 400:
         failure = _failure_of_status(body, data, str(http_status))
     return msgspec.structs.replace(reply, failure=failure, complete=complete)
