@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
         _write("\n".join(_curl(request, rebuilt.content)).encode() + b"\n")
     else:
         _write(rebuilt.content)
-    if rebuilt.exact is False:
-        where = clean(request.where, one_line=True)
-        print(f"spanscript: {where}: equal as JSON, but not to the byte, to what was sent", file=sys.stderr)
-    return _source.code_after(transcript)
+    if rebuilt.proof in _DOUBTS:
+        doubt = clean(f"{request.where}: {_DOUBTS[rebuilt.proof]}", one_line=True)
+        print(f"spanscript: {doubt}", file=sys.stderr)
+    return max(_source.code_after(transcript), 2 * (rebuilt.proof == "harmed"))
 
 
 def _record(request: Entry, rebuilt: Rebuilt) -> dict[str, Json]:

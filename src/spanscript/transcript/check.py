@@ -7,6 +7,7 @@ Lines are checked as they are read; what needs the whole (parents, numbers, bodi
 from __future__ import annotations
 
 import bisect
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Final
@@ -90,13 +91,13 @@ class Check:
         for attempt, outcome in call.outcomes.items():
             if attempt not in call.requests:
                 reason = f"attempt {attempt} of call {call.call_id} has an outcome and no request"
-                yield outcome.problem("no_request", reason)
+                yield outcome.problem("no_request", reason, note=self._began_elsewhere(outcome))
         for attempt, request in call.requests.items():
             if attempt not in call.outcomes:
                 reason = f"attempt {attempt} of call {call.call_id} is unfinished: it has no outcome"
                 yield request.problem("unfinished", reason, note=True)
             yield from self._body(request)
-        yield from _attempts(call)
+        yield from self._attempts(call)
 
     def _body(self, request: Entry) -> Iterator[Problem]:
         try:
@@ -112,14 +113,17 @@ class Check:
         elif rebuilt.proof == "unproven":
             yield request.problem("field", "a request without `body_sha256`", note=True)
 
+    def _attempts(self, call: Call) -> Iterator[Problem]:
+        numbers = call.attempts
+        missing = [n for n in range(max(numbers, default=0)) if n not in numbers][:10]
+        if missing:
+            anchor = next(iter((call.requests or call.outcomes).values()))
+            reason = f"call {call.call_id} has no line of attempt {', '.join(map(str, missing))}"
+            yield anchor.problem("attempt", reason, note=self._began_elsewhere(anchor))
 
-def _attempts(call: Call) -> Iterator[Problem]:
-    numbers = call.attempts
-    missing = [n for n in range(max(numbers, default=0)) if n not in numbers][:10]
-    if missing:
-        anchor = next(iter((call.requests or call.outcomes).values()))
-        names = ", ".join(map(str, missing))
-        yield anchor.problem("attempt", f"call {call.call_id} has no line of attempt {names}")
+    def _began_elsewhere(self, entry: Entry) -> bool:
+        writer = self._writers.get(entry.get("writer"))
+        return writer is not None and writer.began_elsewhere()
 
 
 class _Numbers:
@@ -164,9 +168,17 @@ class _Numbers:
         yield from self._gaps.values()
         expected = 0
         for start, end in zip(self._starts, self._ends, strict=True):
-            if start > expected and start not in self._gaps:
+            if start > expected and not self._is_told(start):
                 yield self._hole(expected, start)
             expected = end + 1
+
+    def began_elsewhere(self) -> bool:
+        """Whether the writer's first lines are in a file that was not read."""
+        return self._starts[0] > 0 and self._starts[0] in self._opens
+
+    def _is_told(self, start: int) -> bool:
+        """Whether the writer itself tells of the hole before *start*, perhaps after opening a new file."""
+        return next(n for n in itertools.count(start) if n not in self._opens) in self._gaps
 
     def _hole(self, expected: int, start: int) -> Problem:
         anchor = self._anchors[start]

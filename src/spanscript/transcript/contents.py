@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
@@ -129,19 +130,23 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
         TranscriptError: It has none, or refers to something that is not there.
     """
     sent = request.get("body_sha256")
-    plain: bytes | None = None
+    lengths: set[int] = set()
     try:
-        for content in _candidates(request, contents):
-            plain = content if plain is None else plain
-            if sent is None:
-                return Rebuilt(content, "unproven")
+        candidates = _candidates(request, contents)
+        plain = next(candidates)
+        if sent is None:
+            return Rebuilt(plain, "unproven")
+        for content in itertools.chain((plain,), candidates):
+            lengths.add(len(content))
             found = _with_hash(content, sent)
             if found is not None:
                 return Rebuilt(found, "exact")
     except (ValueError, RecursionError, TranscriptError) as error:
         raise TranscriptError(f"{request.where}: the body cannot be rebuilt: {error}") from error
-    plain = plain or b""
-    return Rebuilt(plain, "respaced" if resolve.has_own_layout(plain) else "harmed")
+    # Spaces make a text longer than the shortest spelling, and hardly ever as long as another one.
+    length = request.get("body_bytes") or 0
+    is_respaced = resolve.has_own_layout(plain) or (length > len(plain) and length not in lengths)
+    return Rebuilt(plain, "respaced" if is_respaced else "harmed")
 
 
 def _with_hash(content: bytes, sent: str) -> bytes | None:
