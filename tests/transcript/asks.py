@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import linecache
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -171,19 +173,27 @@ def rebuild(all_lines, line):
     return line["body"] if line.get("verbatim") else resolve(line["body"])
 
 
-def at_each_step(action, run):
+def _can_be_interrupted(frame):
+    """A trace function can raise where no signal handler runs: between a lock's taking and the block, and at its end."""
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() not in (
+        "try:",
+        "with state.lock:",
+    )
+
+
+def at_each_step(action, run, *, stride=1):
     """Run *run* again and again, with *action* at its first line inside the transcript's code, its second …"""
     here = str(Path(entries.__file__).parent)
-    step = 0
+    step = 1 - stride
     while True:
-        step += 1
+        step += stride
         left = step
 
         def trace(frame, event, _arg):
             nonlocal left
             if not frame.f_code.co_filename.startswith(here):
                 return None
-            if event == "line" and left > 0:
+            if event == "line" and left > 0 and _can_be_interrupted(frame):
                 left -= 1
                 if left == 0:
                     action()
@@ -192,12 +202,14 @@ def at_each_step(action, run):
         old = sys.gettrace()
 
         def watched(function, *args):
-            sys.settrace(trace)  # noqa: B023 - called within the round
+            gc.disable()  # or old writers' `__del__` would be steps too
+            sys.settrace(trace)
             try:
                 return function(*args)
             finally:
-                sys.settrace(old)  # noqa: B023
+                sys.settrace(old)
+                gc.enable()
 
         run(watched)
         if left > 0:
-            return step - 1
+            return step // stride

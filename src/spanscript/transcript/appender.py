@@ -21,6 +21,9 @@ from spanscript.transcript.livefile import LiveFile, reason_of
 RETRY_SECONDS: Final = 1.0
 """After an error the file is left alone for so long: a sick file system must not slow the app."""
 
+INTERRUPTED: Final = "interrupted"
+"""Reason of what was lost to Ctrl-C, a signal's time limit, or the like: the app's own doing."""
+
 
 class Trouble(Struct, frozen=True):
     """Something went wrong: one word for it, in words, and how many lines were lost by it."""
@@ -62,6 +65,7 @@ class Appender:
         self._seq = 0
         self._conversation = Conversation()
         self._introduced = False
+        self._opened = 0
         self._lost: dict[str, int] = {}
         self._failing = ""
         self._retry_at = 0.0
@@ -79,9 +83,8 @@ class Appender:
             return False
         event = _Event()
         try:
-            if self._file.enter(self.id):
-                self._conversation = Conversation()
-                self._introduced = False
+            self._file.enter(self.id)
+            self._begin_if_new()
             self._build(event, make, time_ns)
             if event.data:
                 self._file.append(event.data)
@@ -91,7 +94,7 @@ class Appender:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             self._fail(event, self._failing, error.strerror or "")
         except BaseException as error:
-            reason = "failed" if isinstance(error, Exception) else "interrupted"
+            reason = "failed" if isinstance(error, Exception) else INTERRUPTED
             self._fail(event, reason, type(error).__name__)
             raise
         finally:
@@ -109,6 +112,12 @@ class Appender:
     def abandon(self) -> None:
         """In a forked child: close the parent's descriptor, and nothing else."""
         self._file.close()
+
+    def _begin_if_new(self) -> None:
+        if self._opened != self._file.opened:
+            self._conversation = Conversation()
+            self._introduced = False
+            self._opened = self._file.opened
 
     def _build(self, event: _Event, make: Make, time_ns: int) -> None:
         own = make(self._conversation)

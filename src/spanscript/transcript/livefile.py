@@ -51,12 +51,14 @@ class LiveFile:
     Not for several threads at once. Every method may raise `OSError`, except `leave` and `close`.
 
     Attributes:
+        opened: How often a file was opened. When it grows, nothing is known to be in the file.
         trouble: An error that hindered a rotation or came at close; whoever tells of it takes it away.
     """
 
     def __init__(self, directory: str, *, max_bytes: int, durable: bool) -> None:
         """*max_bytes*: rotate at that size, 0: never. *durable*: the file's name survives power loss too."""
         self._fd = -1
+        self.opened = 0
         self.trouble: OSError | None = None
         self._directory = directory
         self._path = f"{directory}/{NAME}"
@@ -70,28 +72,21 @@ class LiveFile:
         self._contended_until = 0.0
         self._rotate_from = 0.0
 
-    def enter(self, writer: str) -> bool:
-        """
-        Come to the end of the file that has the live name, alone if possible; rotate it if it is full.
-
-        Returns:
-            Whether it is newly opened, so that nothing is known to be in it.
-        """
-        fresh = False
+    def enter(self, writer: str) -> None:
+        """Come to the end of the file that has the live name, alone if possible; rotate it if it is full."""
+        self._landed = 0
         for _ in range(_REPLACED_TOO_OFTEN):
             if not self._is_open():
                 self._open()
-                fresh = True
             self._locked = self._lock()
             if not self._has_the_name():
                 self.close()
             elif not (self._is_full() and self._rotate(writer)):
-                return fresh
+                return
         raise OSError(errno.EBUSY, "the file is replaced all the time")
 
     def append(self, data: bytes) -> None:
         """Write whole lines. If it fails, `landed` says how much of them is in the file."""
-        self._landed = 0
         lead = b"" if self._locked and self._ends_clean() else b"\n"
         view = memoryview(lead + data)
         self._landed = -len(lead)
@@ -123,9 +118,7 @@ class LiveFile:
     def leave(self) -> None:
         """Give the lock back. (Also if an interrupt came before it was noted that there is one.)"""
         if self._fd >= 0:
-            with contextlib.suppress(
-                OSError
-            ):  # the descriptor was closed under us, then the lock is gone
+            with contextlib.suppress(OSError):  # the descriptor was closed under us, then the lock is gone
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
         self._locked = False
 
@@ -176,6 +169,7 @@ class LiveFile:
             except BaseException:
                 os.close(fd)
                 raise
+            self.opened += 1
             self._fd = fd
 
     @contextlib.contextmanager

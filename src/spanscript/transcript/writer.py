@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
 from spanscript.transcript import entries
-from spanscript.transcript.appender import Appender, Trouble
+from spanscript.transcript.appender import INTERRUPTED, Appender, Trouble
 from spanscript.transcript.conversation import Make
 from spanscript.transcript.livefile import LiveFile
 
@@ -41,19 +41,28 @@ class _Pending(Struct):
 
 
 class _State:
-    """
-    What belongs to one process: a forked child begins with a new one.
-
-    `busy` is looked at with the lock held: it is set only if this very thread is writing already and
-    was interrupted by a finalizer or a signal handler that writes too.
-    """
+    """What belongs to one process: a forked child begins with a new one."""
 
     def __init__(self, appender: Appender) -> None:
         self.process = _process
         self.appender = appender
         self.lock = threading.RLock()
         self.queue: deque[_Pending] = deque()
-        self.busy = False
+
+    def is_mine(self) -> bool:
+        """Whether this thread holds the lock already."""
+        return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - as Condition asks
+
+    def drain(self) -> None:
+        """Append what waits; with the lock held."""
+        while self.queue:
+            pending = self.queue.popleft()
+            pending.written = self.appender.append(pending.make, pending.time_ns)
+
+    def take_troubles(self) -> list[Trouble]:
+        """What went wrong and is not yet told; with the lock held."""
+        troubles, self.appender.troubles = self.appender.troubles, []
+        return troubles
 
 
 class Writer:
@@ -118,28 +127,36 @@ class Writer:
     def _with_state(self, pending: _Pending | None) -> None:
         """Append *pending* and whatever else waits; `None`: close. Then tell of troubles, unlocked."""
         state = self._current()
+        if pending is not None:
+            state.queue.append(pending)
+        if state.is_mine():
+            return  # a finalizer or a signal handler interrupted this thread's own writing, which goes on
         troubles: list[Trouble] = []
         try:
-            with state.lock:
-                if pending is not None:
-                    state.queue.append(pending)
-                if state.busy:
-                    return
-                try:
-                    _drain(state)
-                    if pending is None:
-                        state.appender.close()
-                        self._state = self._new_state()
-                finally:
-                    troubles, state.appender.troubles = state.appender.troubles, troubles
+            while True:
+                with state.lock:
+                    try:
+                        state.drain()
+                        if pending is None:
+                            self._close(state)
+                    finally:
+                        troubles += state.take_troubles()
+                if not state.queue:  # a finalizer may have come after the last look
+                    break
         finally:
             for trouble in troubles:
                 self._tell(trouble)
 
+    def _close(self, state: _State) -> None:
+        state.appender.close()
+        if self._state is state:
+            self._state = self._new_state()
+
     def _tell(self, trouble: Trouble) -> None:
         if trouble.reason not in self._told:
             self._told.add(trouble.reason)
-            _LOG.warning(
+            _LOG.log(
+                logging.INFO if trouble.reason == INTERRUPTED else logging.WARNING,
                 "Transcript in %s: %s%s. The app is not affected. This is not logged again.",
                 self._directory,
                 f"{trouble.reason} ({trouble.detail})",
@@ -166,17 +183,6 @@ class Writer:
 
     def _abandon(self) -> None:
         self._state.appender.abandon()
-
-
-def _drain(state: _State) -> None:
-    while state.queue:
-        try:
-            state.busy = True
-            while state.queue:
-                pending = state.queue.popleft()
-                pending.written = state.appender.append(pending.make, pending.time_ns)
-        finally:
-            state.busy = False
 
 
 def _absolute(directory: str) -> str:
