@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from spanscript.cli._text import clean
 from spanscript.config import SPANSCRIPT_DIR
-from spanscript.transcript.lines import TranscriptError
+from spanscript.transcript.lines import FILES, TranscriptError
 from spanscript.transcript.reader import Call, Transcript
 
 
@@ -63,8 +64,9 @@ def require_entries(transcript: Transcript, path: str) -> None:
     if transcript.first_problem is not None:
         more = f" (and {transcript.problems - 1} more such lines)" if transcript.problems > 1 else ""
         raise TranscriptError(f"{transcript.first_problem}{more}; {path} holds no entry of a transcript")
-    what = "holds no entry of a type that is known" if transcript.entries else "is empty"
-    raise TranscriptError(f"{path} {what}; give the directory that {SPANSCRIPT_DIR} named, or a file of it")
+    empty = f"every {FILES} in it is empty" if Path(path).is_dir() else "the file is empty"
+    what = "no entry in it is of a type that is known" if transcript.entries else empty
+    raise TranscriptError(f"{path}: {what}; give the directory that {SPANSCRIPT_DIR} named, or a file of it")
 
 
 def find(args: argparse.Namespace, transcript: Transcript) -> Call:

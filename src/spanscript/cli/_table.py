@@ -29,10 +29,15 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print *rows* under *headers*. Numbers stand to the right, `None` is left blank."""
     numeric = [any(isinstance(row[at], (int, float)) for row in rows) for at in range(len(headers))]
     texts = [[_text(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and find_spec("rich") is not None:
+    if _is_rich():
         _print_rich(headers, texts, numeric)
     else:
         _print_plain(headers, texts, numeric)
+
+
+def _is_rich() -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return not plain and find_spec("rich") is not None
 
 
 def _text(cell: Cell) -> str:

@@ -1,0 +1,446 @@
+"""The commands as a user runs them: what they print, what they say of bad input, and with which code they end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from spec_writer import IDS, SpecWriter, chat, compact, sample
+
+from spanscript import cli
+from spanscript.cli._text import clean, clean_json
+
+READING = [["ls"], ["show", "last"], ["replay", "last"], ["check"]]
+HOSTILE = "a\x1b]52;c;aGk=\x07b\x9b31mc\u202ed\r\x00e\x7f\u2066\U000e0041\ud800\tf\ng"
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]")
+
+
+@pytest.fixture
+def run(tmp_path, capfdbinary, monkeypatch):
+    """Runs a command on `run/`; gives its code, stdout and stderr."""
+    monkeypatch.delenv("SPANSCRIPT_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+
+    def call(*argv, data=None, dir="run"):
+        if data is not None:
+            (tmp_path / "run" / "llm_transcript.jsonl").write_bytes(data)
+        try:
+            code = cli.main([*argv, *(["--dir", dir] if dir else [])])
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capfdbinary.readouterr()
+        return code, out, err.decode()
+
+    return call
+
+
+def spawn(*argv, cwd, **options):
+    command = [sys.executable, "-c", "import sys; from spanscript.cli import main; sys.exit(main())", *argv]
+    return subprocess.run(command, cwd=cwd, capture_output=True, check=False, **options)
+
+
+# What they print
+
+
+def test_ls(run):
+    code, out, err = run("ls", data=sample()[0].bytes())
+
+    assert (code, err) == (0, "")
+    assert out.decode().splitlines() == [
+        "time (UTC)           call           model  attempts  status      in  out    ms",
+        "2026-11-22 07:00:04  0199b000-0000  gpt-5         1  ok          12    3  1000",
+        "2026-11-22 07:00:10  0199b000-0001  gpt-5         3  ok          12    3  5000",
+        "2026-11-22 07:00:18  0199b000-0002  gpt-5         1  unfinished",
+    ]
+
+
+def test_ls_json(run):
+    _, out, _ = run("ls", "--json", data=sample()[0].bytes())
+    found = json.loads(out)
+
+    assert [call["call_id"] for call in found] == IDS[:3]
+    assert found[1].items() >= {"attempts": 3, "status": "ok", "output_tokens": 3, "ms": 5000.0, "stream": True}.items()
+    assert "input_tokens" not in found[2], "absent is not zero"
+
+
+def test_show(run):
+    code, out, err = run("show", IDS[1][:13], data=sample()[0].bytes())
+    text = out.decode()
+
+    assert (code, err) == (0, "")
+    assert "      0  retrying   429                   1000       1000  slow down\n" in text
+    assert "[user]\n  What is the weather in Köln?\n[assistant]\n  → weather" in text
+    assert "[tool]\n  ← sunny" in text
+    assert "ANSWER\n  It is sunny.\n  Enjoy!\n" in text
+
+
+def test_show_json(run):
+    _, out, _ = run("show", "last", "--json", data=sample()[0].bytes())
+    found = json.loads(out)
+
+    assert [message.get("role") for message in found["prompt"]["messages"]][:4] == ["user", "assistant", "tool", "user"]
+    assert found["prompt"]["messages"] == chat(5)["messages"][1:]
+    assert found["attempt_list"] == [{"attempt": 0, "status": "unfinished"}]
+
+
+def test_show_says_what_is_missing_and_shows_the_rest(run):
+    lines = sample()[0].lines
+    code, out, _ = run("show", IDS[1], data=b"".join(lines[:3] + lines[4:]))
+
+    assert code == 0, "a lost line is for `check` to find"
+    assert b"cannot be shown: message" in out
+    assert b"It is sunny." in out
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_replay_prints_the_body_to_the_byte(run, number):
+    writer, sent = sample()
+    for (call_id, attempt), body in sent.items():
+        code, out, err = run("replay", call_id, "--attempt", str(attempt), data=writer.bytes())
+        assert (code, out, err) == (0, body, "")
+
+
+def test_replay_json(run):
+    _, out, _ = run("replay", "last", "--json", data=sample()[0].bytes())
+    found = json.loads(out)
+
+    assert found["body"] == json.loads(sample()[1][IDS[2], 0])
+    assert (found["proof"], found["attempt"]) == ("exact", 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "header"),
+    [
+        ({}, "Authorization: Bearer $OPENAI_API_KEY"),
+        ({"dialect": "messages", "provider": "anthropic"}, "x-api-key: $ANTHROPIC_API_KEY"),
+        ({"provider": "azure.ai.openai"}, "api-key: $AZURE_OPENAI_API_KEY"),
+    ],
+)
+@pytest.mark.parametrize("text", ["it's $HOME `id` \\ \" \n %s", "plain", HOSTILE.replace("\ud800", "")])
+def test_curl_commands_run_and_send_the_same_bytes(run, tmp_path, fields, header, text):
+    sent = compact(chat(1, user=text))
+    writer = SpecWriter()
+    writer.request(IDS[0], 0, sent, stream=True, **fields)
+    code, out, err = run("replay", "last", "--curl", data=writer.bytes())
+    (tmp_path / "curl").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > args; cat > body\n')
+    (tmp_path / "curl").chmod(0o755)
+    keys = {"OPENAI_API_KEY": "k1", "ANTHROPIC_API_KEY": "k2", "AZURE_OPENAI_API_KEY": "k3"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", out], cwd=tmp_path, env={**keys, "PATH": path}, check=True)
+    args = (tmp_path / "args").read_text().splitlines()
+
+    assert (code, err) == (0, "")
+    assert header in out.decode()
+    assert (tmp_path / "body").read_bytes() == sent
+    assert args[-1] == "https://api.openai.com/v1/chat/completions"
+    assert "--no-buffer" in args
+
+
+def test_curl_of_a_body_that_no_shell_word_holds(run, tmp_path):
+    writer = SpecWriter()
+    writer.raw_request(IDS[0], 0, b"\xff\x00", body_base64="/wA=")
+    _, out, _ = run("replay", "last", "--curl", data=writer.bytes())
+    first = out.decode().split(" |\n")[0]
+
+    assert subprocess.run(["sh", "-c", first], capture_output=True, check=True).stdout == b"\xff\x00"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("file:///etc/passwd", None),
+        ("-o/etc/passwd", None),
+        ("https://[::x/", None),
+        ("https://a\nb", None),
+        ("https://a b", None),
+        ("https:///x", None),
+        ("https://\u202egpj.com/", None),
+        ("", None),
+        ("https://evil.example/v1", "# evil.example is no host that is known here"),
+        ("https://api.openai.com.evil.example/$(id)", "# api.openai.com.evil.example is no host"),
+        ("http://127.0.0.1:80/`id`", "'http://127.0.0.1:80/`id`'"),
+    ],
+)
+def test_curl_is_careful_with_addresses(run, url, says):
+    writer = SpecWriter()
+    writer.raw_request(IDS[0], 0, b"{}", body={}, url=url)
+    code, out, err = run("replay", "last", "--curl", data=writer.bytes())
+
+    assert (code, says or "") == ((0, says) if says else (2, ""))
+    assert (says or "").encode() in out
+    assert ("no web address" in err) == (says is None)
+
+
+def test_check(run):
+    code, out, _ = run("check", data=sample()[0].bytes())
+    assert (code, out.decode().splitlines()[-1]) == (0, "entries: 19, calls: 3, attempts: 5, problems: 0, notes: 1")
+
+    code, out, _ = run("check", data=sample()[0].bytes().replace(b"Enjoy", b"enjoy").replace(b"exact", b"exakt"))
+    assert code == 1
+    assert out.startswith(b"run/llm_transcript.jsonl:3: the system_prompt does not have the hash ")
+
+    code, out, _ = run("check", "--json", data=sample()[0].bytes().replace(b"exact", b"exakt"))
+    found = json.loads(out)
+    assert (code, found["problems"], found["found"][0]["kind"], found["found"][0]["line"]) == (1, 6, "hash", 3)
+
+
+def test_replay_of_a_harmed_body_says_so(run):
+    code, out, err = run("replay", "last", data=sample()[0].bytes().replace(b"exact", b"exakt"))
+
+    assert (code, b"exakt" in out) == (2, True)
+    assert err.startswith("spanscript: run/llm_transcript.jsonl:19: not what was sent")
+
+
+def test_doctor(run, monkeypatch):
+    for name in ("OTEL_TRACES_EXPORTER", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "OTEL_SDK_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    code, out, err = run("doctor", "--json")
+    found = json.loads(out)
+    libraries = {row["name"]: row for row in found["libraries"]}
+
+    assert (code, err) == (0, "")
+    assert found["packages"]["opentelemetry-api"]["version"]
+    assert (libraries["openai"]["hooked"], libraries["httpx"]["hooked"]) == ("yes", "yes")
+    assert found["transcript"] == "run"
+    assert b"opentelemetry-sdk" in run("doctor")[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "dir", "says"),
+    [
+        ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "a, spanscript"}, "run", "switched off by OTEL_PYTHON"),
+        ({"OTEL_SDK_DISABLED": "true"}, "run", "exporter: none: OTEL_SDK_DISABLED=true"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, "run", "exporter: console\n"),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "run", "otlp to http://c:4318"),
+        ({"ANTHROPIC_OPEN_TELEMETRY": "true\x1b[31m"}, "run", "ANTHROPIC_OPEN_TELEMETRY=true\\x1b[31m"),
+        ({}, None, "none: SPANSCRIPT_DIR is not set"),
+        ({}, "new/deep", "new/deep, made at the first call"),
+        ({}, "file", "file: NOT a directory"),
+        ({}, "file/x", "file/x: CANNOT be made in "),
+    ],
+)
+def test_doctor_tells_where_things_go(run, monkeypatch, tmp_path, environment, dir, says):
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
+    (tmp_path / "file").touch()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert says in run("doctor", dir=dir)[1].decode()
+
+
+@pytest.mark.parametrize(("argv", "passed"), [([], []), (["--local"], ["--local"]), (["--live"], ["--live"])])
+def test_demo_is_handed_over(run, monkeypatch, argv, passed):
+    seen = []
+    fake = type(sys)("spanscript.demo")
+    fake.main = lambda argv: seen.append(argv) or 7
+    monkeypatch.setitem(sys.modules, "spanscript.demo", fake)
+
+    assert run("demo", *argv, dir=None)[0] == 7
+    assert seen == [passed]
+
+
+# Bad input
+
+GOOD = sample()[0].bytes()
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize(
+    ("data", "code", "says"),
+    [
+        (b"", 2, "run: every llm_transcript*.jsonl in it is empty"),
+        (b"\n\n", 2, "run: every llm_transcript*.jsonl in it is empty"),
+        (b"hello\nworld\n", 2, "run/llm_transcript.jsonl:1: no JSON object"),
+        (b"\x7fELF\x02\x01\x01\0\0\xff" * 50, 2, "run/llm_transcript.jsonl:1: the last line is cut short"),
+        (b'{"role":"user"}\n', 2, "run/llm_transcript.jsonl:1: no transcript entry"),
+        (b'{"type":"session"}\n', 2, "run: no entry in it is of a type that is known"),
+        (GOOD[:-30], None, "run/llm_transcript.jsonl:19: the last line is cut short"),
+        (GOOD.replace(b'"version":1', b'"version":9'), None, "run/llm_transcript.jsonl:1: written in format version 9"),
+        (GOOD + b"\xff\xfe\n", None, "run/llm_transcript.jsonl:20: no UTF-8"),
+    ],
+)
+def test_bad_files(run, command, data, code, says):
+    """`None`: what can be read is shown, and `check` has its own code."""
+    found, out, err = run(*command, data=data)
+    is_check = command == ["check"]
+
+    assert found == (code or (1 if is_check else 2))
+    assert (out != b"") == (code is None or (is_check and data.strip() != b""))
+    assert says in (out.decode() if is_check and code is None else err)
+    assert err.count("\n") == (0 if is_check and code is None else 1)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize(
+    ("dir", "says"),
+    [
+        (None, "no transcript is named: give --dir DIR, or set SPANSCRIPT_DIR"),
+        ("missing", "missing: No such file or directory"),
+        ("run", "run: no llm_transcript*.jsonl in this directory (it is empty)"),
+        ("pipe", "pipe: cannot be read: it is no regular file"),
+        ("a\x1b[31mb", "a\\x1b[31mb: No such file"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_bad_places(run, tmp_path, command, dir, says):
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = run(*command, dir=dir)
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["show", "zz"], "no call's id begins with 'zz'; `spanscript ls` lists the calls"),
+        (["show", "0199"], f"3 calls' ids begin with '0199': {IDS[0]}, {IDS[1]}, {IDS[2]}"),
+        (["show", "\x1b[2J"], "no call's id begins with '\\x1b[2J'"),
+        (["replay", "last", "--attempt", "4"], f"call {IDS[2]} has no request line of attempt 4; it has 0"),
+        (["replay", "last", "--attempt", "x"], "invalid int value"),
+        (["show"], "the following arguments are required: CALL"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["demo", "--local", "--live"], "not allowed with"),
+    ],
+)
+def test_bad_wishes(run, argv, says):
+    code, out, err = run(*argv, data=GOOD, dir=None if argv[0] in {"fly", "demo"} else "run")
+
+    assert (code, out) == (2, b"")
+    assert says in err
+
+
+def test_a_file_may_be_given_as_the_directory_and_by_environment(run, monkeypatch):
+    assert run("ls", data=GOOD, dir="run/llm_transcript.jsonl")[0] == 0
+    monkeypatch.setenv("SPANSCRIPT_DIR", "run")
+    assert run("ls", dir=None)[0] == 0
+
+
+@pytest.mark.parametrize("cut", range(0, len(GOOD), 97))
+def test_no_cut_file_ever_raises(run, cut):
+    for command in (["ls"], ["show", IDS[0]], ["replay", IDS[1]], ["check"]):
+        code, _, err = run(*command, data=GOOD[:cut])
+        assert code in (0, 1, 2)
+        assert err.count("\n") <= 1
+
+
+@pytest.mark.parametrize("field", ["model", "url", "provider", "call_id", "status", "error_message", "text", "tool_calls", "content", "role", "name", "reason", "timestamp", "dialect"])
+@pytest.mark.parametrize("value", [HOSTILE, [], {"a": HOSTILE}, [HOSTILE, {"name": HOSTILE, "arguments": HOSTILE, "id": HOSTILE}], 1e999, -1, True, None])
+def test_nothing_in_a_transcript_reaches_the_terminal_raw_or_breaks_a_command(run, field, value):
+    writer = SpecWriter()
+    text = {field: value} if field in {"content", "role", "name"} else {}
+    writer.request(IDS[0], 0, compact({"model": "m", "messages": [{"role": "user", "content": "x", **text}], "tools": [value]}))
+    writer.error(IDS[0], 0, "error")
+    writer.line("gap", dropped=1, reason=HOSTILE)
+    changed = []
+    for line in writer.lines:
+        entry = json.loads(line)
+        changed.append(compact({**entry, field: value}) + b"\n" if field in entry else line)
+    for command in (["ls"], ["show", "last"], ["check"]):
+        code, out, err = run(*command, data=b"".join(changed))
+
+        assert code in (0, 1, 2)
+        assert not UNSAFE.search(out.decode())
+        assert not UNSAFE.search(err)
+
+
+# The terminal, pipes, signals
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("command", [*READING, ["doctor"]], ids=" ".join)
+def test_on_a_terminal(tmp_path, command, environment):
+    writer, _ = sample()
+    writer.request(IDS[3], 0, compact(chat(1, user=HOSTILE.replace("\ud800", ""), evil="[bold]x[/bold]\x9b31m")))
+    writer.error(IDS[3], 0, "error", error_message=HOSTILE)
+    (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
+    parent, child = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", **environment}
+    code = "import sys; from spanscript.cli import main; sys.exit(main())"
+    process = subprocess.Popen([sys.executable, "-c", code, *command, "--dir", str(tmp_path)], stdout=child, env=env)
+    os.close(child)
+    data = b""
+    while True:
+        try:
+            piece = os.read(parent, 65536)
+        except OSError:
+            break
+        data += piece
+    os.close(parent)
+    text = data.decode().replace("\r\n", "\n")
+    coloured = re.compile(r"\x1b\[[0-9;]*m")
+
+    assert process.wait() == 0
+    assert not UNSAFE.search(coloured.sub("", text))
+    assert bool(coloured.search(text)) == (environment == {} and command[0] in {"ls", "show", "doctor"})
+    if command[0] == "replay":
+        assert json.loads(text)["evil"] == "[bold]x[/bold]\x9b31m"
+
+
+def test_no_opentelemetry_is_imported(tmp_path):
+    (tmp_path / "llm_transcript.jsonl").write_bytes(GOOD)
+    code = (
+        "import sys, io, contextlib, spanscript\n"
+        "from spanscript.cli import main\n"
+        "with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):\n"
+        "    for argv in ['ls'], ['show', 'last'], ['replay', 'last'], ['check'], ['doctor']:\n"
+        "        assert main([*argv, '--dir', sys.argv[1]]) == 0\n"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry', 'openai', 'anthropic', 'httpx', 'rich'))])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_closed_pipe_and_an_interrupt_end_quietly(tmp_path):
+    writer = SpecWriter()
+    for number in range(3000):
+        writer.request(f"0199b000-{number:04x}-7000-8000-000000000000", 0, b'{"model":"m"}')
+    (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
+    command = f"{sys.executable} -c 'import sys; from spanscript.cli import main; sys.exit(main())'"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} ls --dir {tmp_path} | head -1; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("141", "")
+
+    code = "import sys, os, signal; from spanscript import cli; cli.import_module('spanscript.cli.ls').run = lambda a: os.kill(os.getpid(), signal.SIGINT); sys.exit(cli.main(['ls']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_terminal_encoding(tmp_path, encoding):
+    (tmp_path / "llm_transcript.jsonl").write_bytes(GOOD)
+    done = spawn("show", "last", "--dir", ".", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding})
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ("Köln" if encoding != "ascii" else "K\\xf6ln").encode(encoding) in done.stdout
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)])
+def test_help_has_an_example(run, command):
+    code, out, _ = run(*command, "--help", dir=None)
+
+    assert code == 0
+    assert not command or f"example:\n  spanscript {command[0]}" in out.decode()
+
+
+def test_clean():
+    assert clean(HOSTILE) == "a\\x1b]52;c;aGk=\\x07b\\x9b31mc\\u202ed\\r\\x00e\\x7f\\u2066\\U000e0041\\ud800\tf\ng"
+    assert clean("a\n\tb", one_line=True) == "a\\n\\tb"
+    assert clean("é😀 👨‍👩‍👧 עברית") == "é😀 👨‍👩‍👧 עברית"
+
+
+def test_clean_json_keeps_the_value():
+    text = json.dumps(HOSTILE.replace("\ud800", ""), ensure_ascii=False)
+    assert json.loads(clean_json(text)) == json.loads(text)
+    assert not UNSAFE.search(clean_json(text))
