@@ -76,8 +76,8 @@ def test_the_demo_shows_a_retried_a_streamed_and_a_tool_call(tmp_path):
     assert _check(str(tmp_path / "run")).returncode == 0
 
 
-def test_the_demo_prints_a_tree_and_says_what_next():
-    done = _demo()
+def test_the_demo_prints_a_tree_and_says_what_next(tmp_path):
+    done = _demo(TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "waited" in done.stdout
     assert "3 attempts" in done.stdout
