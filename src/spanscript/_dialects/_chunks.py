@@ -136,7 +136,7 @@ def _fold_calls(calls: list[Any], deltas: list[Any]) -> list[Any]:
             folded.append(_fold("", None, delta))
         else:
             folded[at] = _fold("", folded[at], delta)
-    return folded
+    return sorted(folded, key=lambda call: integer(mapping(call).get("index")) or 0)
 
 
 def _same_call(calls: list[Any], delta: dict[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking
+from spanscript._exchange import Json, Media, Message, Other, Part, Refusal, Text, Thinking
 from spanscript._shapes import sequence
 
 Block: TypeAlias = dict[str, Any]
@@ -39,6 +39,11 @@ def _block_parts(block: Json, builders: Mapping[str, Builder]) -> tuple[Part, ..
     return built or (Other(block),)
 
 
+def prompt(value: Json) -> Message:
+    """A prompt that is no message: text, or what stands for text, such as tokens."""
+    return Message("user", parts_of(value, {}) if isinstance(value, str) else (Other(value),))
+
+
 def text_block(block: Block) -> tuple[Part, ...]:
     """Text, and what is cited for it."""
     text = block.get("text")
@@ -54,8 +59,8 @@ def refusal_block(block: Block) -> tuple[Part, ...]:
 
 
 def leftovers(block: Block, keys: tuple[str, ...]) -> tuple[Part, ...]:
-    """Those of the keys that have a value worth keeping, each as an `Other` of its own."""
-    return tuple(Other({key: block[key]}) for key in keys if block.get(key))
+    """Those of the keys that have a value worth keeping, sorted, each as an `Other` of its own."""
+    return tuple(Other({key: block[key]}) for key in sorted(keys) if block.get(key))
 
 
 def thinking(text: Json) -> tuple[Part, ...]:

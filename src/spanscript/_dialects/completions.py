@@ -7,7 +7,7 @@ from typing import Final
 
 from spanscript._dialects._bodies import reply_of
 from spanscript._dialects._chunks import assemble, is_done
-from spanscript._dialects._parts import parts_of
+from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects.chat_completions import EXTRAS
 from spanscript._exchange import Choice, Dialect, Json, Message, Reply
@@ -23,11 +23,6 @@ def accepts(body: Mapping[str, bytes]) -> bool:
 def decode(body: Json) -> Reply:
     """The reply of a whole answer."""
     return reply_of(body, _choices(sequence(mapping(body).get("choices"))), EXTRAS)
-
-
-def message(value: Json) -> Message:
-    """A prompt: text, or tokens."""
-    return Message("user", parts_of(value, {}))
 
 
 def _choices(choices: list[Json]) -> Iterator[Choice]:
@@ -61,7 +56,7 @@ COMPLETIONS: Final = Dialect(
     },
     decode=decode,
     assemble=assemble,
-    message=message,
+    message=prompt,
     terminal=terminal(is_done, (b"[DONE]",)),
     ends=is_done,
 )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spanscript._dialects._bodies import reply_of
-from spanscript._dialects._parts import parts_of
+from spanscript._dialects._parts import prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._usage import first_integer, usage_in
-from spanscript._exchange import Dialect, Event, Json, Message, Reply
+from spanscript._exchange import Dialect, Event, Json, Reply
 from spanscript._json import elements, loads, members
 from spanscript._shapes import mapping, sequence
 
@@ -56,11 +56,6 @@ def assemble(events: Iterable[Event]) -> Json:
     return body
 
 
-def message(value: Json) -> Message:
-    """An input: text, or tokens."""
-    return Message("user", parts_of(value, {}))
-
-
 def _dimensions(item: Json) -> int | None:
     vector = mapping(item).get("embedding")
     if isinstance(vector, list):
@@ -86,6 +81,6 @@ EMBEDDINGS: Final = Dialect(
     },
     decode=decode,
     assemble=assemble,
-    message=message,
+    message=prompt,
     parse=parse,
 )
