@@ -93,9 +93,10 @@ def test_show_json(run):
 
 def test_show_says_what_is_missing_and_shows_the_rest(run):
     lines = sample()[0].lines
-    code, out, _ = run("show", IDS[1], data=b"".join(lines[:3] + lines[4:]))
+    code, out, err = run("show", IDS[1], data=b"".join(lines[:3] + lines[4:]))
 
-    assert code == 0, "a lost line is for `check` to find"
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is missing: its line is lost" in err
     assert b"cannot be shown: message" in out
     assert b"It is sunny." in out
 

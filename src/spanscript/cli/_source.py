@@ -83,12 +83,12 @@ def find(args: argparse.Namespace, transcript: Transcript) -> Call:
         raise TranscriptError(f"{path_of(args)}: {error}{damage}") from error
 
 
-def code_after(transcript: Transcript) -> int:
-    """Say on stderr if not all could be read, and give the exit code."""
-    if transcript.first_problem is None:
+def code_after(transcript: Transcript, missing: str | None = None) -> int:
+    """Say on stderr what could not be read: *missing*, else the first bad line. Gives the exit code."""
+    if transcript.first_problem is None and missing is None:
         return 0
-    more = f" (and {transcript.problems - 1} more)" if transcript.problems > 1 else ""
+    more = f" (and {transcript.problems - 1} more)" if missing is None and transcript.problems > 1 else ""
     hint = "what can be read is shown; `spanscript check` lists all"
-    sentence = clean(f"{transcript.first_problem}{more}; {hint}", one_line=True)
+    sentence = clean(f"{missing or transcript.first_problem}{more}; {hint}", one_line=True)
     print(f"spanscript: {sentence}", file=sys.stderr)
     return 2

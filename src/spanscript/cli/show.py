@@ -63,26 +63,25 @@ def run(args: argparse.Namespace) -> int:
     """Show one call. What of it is missing is said in its place."""
     transcript = _source.load(args)
     call = _source.find(args, transcript)
-    if args.json:
-        print(dump(_record(transcript, call)))
-    else:
-        _print(transcript, call)
-    return _source.code_after(transcript)
-
-
-def _record(transcript: Transcript, call: Call) -> dict[str, Json]:
-    return {
+    record: dict[str, Json] = {
         **_summary.of_call(call),
         "prompt": _prompt(transcript, call),
         "answer": _answer(transcript, call),
         "attempt_list": _summary.of_attempts(call),
     }
+    if args.json:
+        print(dump(record))
+    else:
+        _print(record)
+    return _source.code_after(transcript, record["prompt"].get("error"))
 
 
 def _prompt(transcript: Transcript, call: Call) -> dict[str, Json]:
     """System prompt, tools and messages of the last attempt, as sent; `error` if they are not there."""
+    where = ""
     try:
         request = transcript.request(call)
+        where = f"{request.where}: "
         values = {key: transcript.value(request, key) for key in ("system_prompt", "tool_schemas")}
         found: dict[str, Json] = {key: _json.loads(raw) for key, raw in values.items() if raw is not None}
         messages = transcript.messages(request)
@@ -91,7 +90,7 @@ def _prompt(transcript: Transcript, call: Call) -> dict[str, Json]:
         elif "system_prompt" not in found:
             found["body"] = _body(transcript, request)
     except (TranscriptError, ValueError, RecursionError) as error:
-        return {"error": str(error)}
+        return {"error": f"{where}{str(error).removeprefix(where)}"}
     return found
 
 
@@ -112,20 +111,19 @@ def _answer(transcript: Transcript, call: Call) -> dict[str, Json]:
     return {key: value for key in _ANSWER if (value := whole.get(key)) is not None}
 
 
-def _print(transcript: Transcript, call: Call) -> None:
-    record = _summary.of_call(call)
+def _print(record: Mapping[str, Json]) -> None:
     for key in _HEAD:
         if key in record:
             print(f"{key:<10} {clean(str(record[key]), one_line=True)}")
     print()
-    attempts = _summary.of_attempts(call)
+    attempts = record["attempt_list"]
     keys = [key for key in _ATTEMPTS if any(key in attempt for attempt in attempts)]
     print_table([_ATTEMPTS[key] for key in keys], [[a.get(key) for key in keys] for a in attempts])
     print("\nPROMPT")
-    for line in _prompt_lines(_prompt(transcript, call), record.get("dialect")):
+    for line in _prompt_lines(record["prompt"], record.get("dialect")):
         print(line)
     print("\nANSWER")
-    for line in _answer_lines(_answer(transcript, call), record):
+    for line in _answer_lines(record["answer"], record):
         print(line)
 
 
