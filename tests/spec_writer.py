@@ -7,7 +7,18 @@ Reader and real writer are both tested against it, so that they cannot agree on 
 import hashlib
 import json
 
-ENVELOPE = {"type", "timestamp", "writer", "seq", "trace_id", "span_id", "hash", "parent", "iteration", "message"}
+ENVELOPE = {
+    "type",
+    "timestamp",
+    "writer",
+    "seq",
+    "trace_id",
+    "span_id",
+    "hash",
+    "parent",
+    "iteration",
+    "message",
+}
 
 
 def compact(value):
@@ -29,7 +40,9 @@ class SpecWriter:
 
     def __init__(self, writer="0badcafe", second=0):
         self.writer, self.seq, self.second, self.lines, self.known = writer, 0, second, [], set()
-        self.line("transcript_open", version=1, pid=7, host="h", service_name="s", spanscript="0", python="3.12")
+        self.line(
+            "transcript_open", version=1, pid=7, host="h", service_name="s", spanscript="0", python="3.12"
+        )
 
     def line(self, type_, **fields):
         stamp = f"2026-11-22T07:{self.second // 60:02}:{self.second % 60:02}.000000Z"
@@ -106,7 +119,9 @@ class SpecWriter:
 
 IDS = [f"0199b000-{n:04x}-7000-8000-00000000000{n}" for n in range(6)]
 
-TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"$ref": "#/x", "type": "object"}}}]
+TOOLS = [
+    {"type": "function", "function": {"name": "weather", "parameters": {"$ref": "#/x", "type": "object"}}}
+]
 SYSTEM = {"role": "system", "content": "You are exact.\u2028Ünïcödé"}
 TURNS = [
     {"role": "user", "content": "What is the weather in Köln?"},
@@ -114,7 +129,11 @@ TURNS = [
         "role": "assistant",
         "content": None,
         "tool_calls": [
-            {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "K\\u00f6ln"}'}}
+            {
+                "id": "c1",
+                "type": "function",
+                "function": {"name": "weather", "arguments": '{"city": "K\\u00f6ln"}'},
+            }
         ],
     },
     {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
@@ -124,7 +143,13 @@ TURNS = [
 
 
 def chat(turns, **more):
-    return {"model": "gpt-5", "messages": [SYSTEM, *TURNS[:turns]], "tools": TOOLS, "temperature": 0.2, **more}
+    return {
+        "model": "gpt-5",
+        "messages": [SYSTEM, *TURNS[:turns]],
+        "tools": TOOLS,
+        "temperature": 0.2,
+        **more,
+    }
 
 
 def sample():

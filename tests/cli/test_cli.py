@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 
@@ -19,7 +17,9 @@ from spanscript.cli._text import clean, clean_json
 
 READING = [["ls"], ["show", "last"], ["replay", "last"], ["check"]]
 HOSTILE = "a\x1b]52;c;aGk=\x07b\x9b31mc\u202ed\r\x00e\x7f\u2066\U000e0041\ud800\tf\ng"
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]")
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]"
+)
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def run(tmp_path, capfdbinary, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
 
-    def call(*argv, data=None, dir="run"):
+    def call(*argv, data=None, place="run"):
         if data is not None:
             (tmp_path / "run" / "llm_transcript.jsonl").write_bytes(data)
         try:
-            code = cli.main([*argv, *(["--dir", dir] if dir else [])])
+            code = cli.main([*argv, *(["--dir", place] if place else [])])
         except SystemExit as stop:
             code = stop.code
         out, err = capfdbinary.readouterr()
@@ -67,7 +67,10 @@ def test_ls_json(run):
     found = json.loads(out)
 
     assert [call["call_id"] for call in found] == IDS[:3]
-    assert found[1].items() >= {"attempts": 3, "status": "ok", "output_tokens": 3, "ms": 5000.0, "stream": True}.items()
+    assert (
+        found[1].items()
+        >= {"attempts": 3, "status": "ok", "output_tokens": 3, "ms": 5000.0, "stream": True}.items()
+    )
     assert "input_tokens" not in found[2], "absent is not zero"
 
 
@@ -86,7 +89,12 @@ def test_show_json(run):
     _, out, _ = run("show", "last", "--json", data=sample()[0].bytes())
     found = json.loads(out)
 
-    assert [message.get("role") for message in found["prompt"]["messages"]][:4] == ["user", "assistant", "tool", "user"]
+    assert [message.get("role") for message in found["prompt"]["messages"]][:4] == [
+        "user",
+        "assistant",
+        "tool",
+        "user",
+    ]
     assert found["prompt"]["messages"] == chat(5)["messages"][1:]
     assert found["attempt_list"] == [{"attempt": 0, "status": "unfinished"}]
 
@@ -97,7 +105,7 @@ def test_show_says_what_is_missing_and_shows_the_rest(run):
 
     assert (code, err.count("\n")) == (2, 1)
     assert "is missing: its line is lost" in err
-    assert b"cannot be shown: message" in out
+    assert b"cannot be shown: run/llm_transcript.jsonl:" in out
     assert b"It is sunny." in out
 
 
@@ -182,15 +190,25 @@ def test_curl_is_careful_with_addresses(run, url, says):
 
 def test_check(run):
     code, out, _ = run("check", data=sample()[0].bytes())
-    assert (code, out.decode().splitlines()[-1]) == (0, "entries: 19, calls: 3, attempts: 5, problems: 0, notes: 1")
+    assert (code, out.decode().splitlines()[-1]) == (
+        0,
+        "entries: 19, calls: 3, attempts: 5, problems: 0, notes: 1",
+    )
 
-    code, out, _ = run("check", data=sample()[0].bytes().replace(b"Enjoy", b"enjoy").replace(b"exact", b"exakt"))
+    code, out, _ = run(
+        "check", data=sample()[0].bytes().replace(b"Enjoy", b"enjoy").replace(b"exact", b"exakt")
+    )
     assert code == 1
     assert out.startswith(b"run/llm_transcript.jsonl:3: the system_prompt does not have the hash ")
 
     code, out, _ = run("check", "--json", data=sample()[0].bytes().replace(b"exact", b"exakt"))
     found = json.loads(out)
-    assert (code, found["problems"], found["found"][0]["kind"], found["found"][0]["line"]) == (1, 6, "hash", 3)
+    assert (code, found["problems"], found["found"][0]["kind"], found["found"][0]["line"]) == (
+        1,
+        6,
+        "hash",
+        3,
+    )
 
 
 def test_replay_of_a_harmed_body_says_so(run):
@@ -215,12 +233,16 @@ def test_doctor(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("environment", "dir", "says"),
+    ("environment", "place", "says"),
     [
         ({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "a, spanscript"}, "run", "switched off by OTEL_PYTHON"),
         ({"OTEL_SDK_DISABLED": "true"}, "run", "exporter: none: OTEL_SDK_DISABLED=true"),
         ({"OTEL_TRACES_EXPORTER": "console"}, "run", "exporter: console\n"),
-        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "run", "otlp to http://c:4318"),
+        (
+            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"},
+            "run",
+            "otlp to http://c:4318",
+        ),
         ({"ANTHROPIC_OPEN_TELEMETRY": "true\x1b[31m"}, "run", "ANTHROPIC_OPEN_TELEMETRY=true\\x1b[31m"),
         ({}, None, "none: SPANSCRIPT_DIR is not set"),
         ({}, "new/deep", "new/deep, made at the first call"),
@@ -228,13 +250,13 @@ def test_doctor(run, monkeypatch):
         ({}, "file/x", "file/x: CANNOT be made in "),
     ],
 )
-def test_doctor_tells_where_things_go(run, monkeypatch, tmp_path, environment, dir, says):
+def test_doctor_tells_where_things_go(run, monkeypatch, tmp_path, environment, place, says):
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     (tmp_path / "file").touch()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert says in run("doctor", dir=dir)[1].decode()
+    assert says in run("doctor", place=place)[1].decode()
 
 
 @pytest.mark.parametrize(("argv", "passed"), [([], []), (["--local"], ["--local"]), (["--live"], ["--live"])])
@@ -244,7 +266,7 @@ def test_demo_is_handed_over(run, monkeypatch, argv, passed):
     fake.main = lambda argv: seen.append(argv) or 7
     monkeypatch.setitem(sys.modules, "spanscript.demo", fake)
 
-    assert run("demo", *argv, dir=None)[0] == 7
+    assert run("demo", *argv, place=None)[0] == 7
     assert seen == [passed]
 
 
@@ -264,7 +286,11 @@ GOOD = sample()[0].bytes()
         (b'{"role":"user"}\n', 2, "run/llm_transcript.jsonl:1: no transcript entry"),
         (b'{"type":"session"}\n', 2, "run: no entry in it is of a type that is known"),
         (GOOD[:-30], None, "run/llm_transcript.jsonl:19: the last line is cut short"),
-        (GOOD.replace(b'"version":1', b'"version":9'), None, "run/llm_transcript.jsonl:1: written in format version 9"),
+        (
+            GOOD.replace(b'"version":1', b'"version":9'),
+            None,
+            "run/llm_transcript.jsonl:1: written in format version 9",
+        ),
         (GOOD + b"\xff\xfe\n", None, "run/llm_transcript.jsonl:20: no UTF-8"),
     ],
 )
@@ -282,7 +308,7 @@ def test_bad_files(run, command, data, code, says):
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 @pytest.mark.parametrize(
-    ("dir", "says"),
+    ("place", "says"),
     [
         (None, "no transcript is named: give --dir DIR, or set SPANSCRIPT_DIR"),
         ("missing", "missing: No such file or directory"),
@@ -292,9 +318,9 @@ def test_bad_files(run, command, data, code, says):
         ("x" * 300, "File name too long"),
     ],
 )
-def test_bad_places(run, tmp_path, command, dir, says):
+def test_bad_places(run, tmp_path, command, place, says):
     os.mkfifo(tmp_path / "pipe")
-    code, _, err = run(*command, dir=dir)
+    code, _, err = run(*command, place=place)
 
     assert (code, err.count("\n")) == (2, 1)
     assert says in err
@@ -314,16 +340,16 @@ def test_bad_places(run, tmp_path, command, dir, says):
     ],
 )
 def test_bad_wishes(run, argv, says):
-    code, out, err = run(*argv, data=GOOD, dir=None if argv[0] in {"fly", "demo"} else "run")
+    code, out, err = run(*argv, data=GOOD, place=None if argv[0] in {"fly", "demo"} else "run")
 
     assert (code, out) == (2, b"")
     assert says in err
 
 
 def test_a_file_may_be_given_as_the_directory_and_by_environment(run, monkeypatch):
-    assert run("ls", data=GOOD, dir="run/llm_transcript.jsonl")[0] == 0
+    assert run("ls", data=GOOD, place="run/llm_transcript.jsonl")[0] == 0
     monkeypatch.setenv("SPANSCRIPT_DIR", "run")
-    assert run("ls", dir=None)[0] == 0
+    assert run("ls", place=None)[0] == 0
 
 
 @pytest.mark.parametrize("cut", range(0, len(GOOD), 97))
@@ -334,12 +360,46 @@ def test_no_cut_file_ever_raises(run, cut):
         assert err.count("\n") <= 1
 
 
-@pytest.mark.parametrize("field", ["model", "url", "provider", "call_id", "status", "error_message", "text", "tool_calls", "content", "role", "name", "reason", "timestamp", "dialect"])
-@pytest.mark.parametrize("value", [HOSTILE, [], {"a": HOSTILE}, [HOSTILE, {"name": HOSTILE, "arguments": HOSTILE, "id": HOSTILE}], 1e999, -1, True, None])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "model",
+        "url",
+        "provider",
+        "call_id",
+        "status",
+        "error_message",
+        "text",
+        "tool_calls",
+        "content",
+        "role",
+        "name",
+        "reason",
+        "timestamp",
+        "dialect",
+    ],
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        HOSTILE,
+        [],
+        {"a": HOSTILE},
+        [HOSTILE, {"name": HOSTILE, "arguments": HOSTILE, "id": HOSTILE}],
+        1e999,
+        -1,
+        True,
+        None,
+    ],
+)
 def test_nothing_in_a_transcript_reaches_the_terminal_raw_or_breaks_a_command(run, field, value):
     writer = SpecWriter()
     text = {field: value} if field in {"content", "role", "name"} else {}
-    writer.request(IDS[0], 0, compact({"model": "m", "messages": [{"role": "user", "content": "x", **text}], "tools": [value]}))
+    writer.request(
+        IDS[0],
+        0,
+        compact({"model": "m", "messages": [{"role": "user", "content": "x", **text}], "tools": [value]}),
+    )
     writer.error(IDS[0], 0, "error")
     writer.line("gap", dropped=1, reason=HOSTILE)
     changed = []
@@ -361,13 +421,17 @@ def test_nothing_in_a_transcript_reaches_the_terminal_raw_or_breaks_a_command(ru
 @pytest.mark.parametrize("command", [*READING, ["doctor"]], ids=" ".join)
 def test_on_a_terminal(tmp_path, command, environment):
     writer, _ = sample()
-    writer.request(IDS[3], 0, compact(chat(1, user=HOSTILE.replace("\ud800", ""), evil="[bold]x[/bold]\x9b31m")))
+    writer.request(
+        IDS[3], 0, compact(chat(1, user=HOSTILE.replace("\ud800", ""), evil="[bold]x[/bold]\x9b31m"))
+    )
     writer.error(IDS[3], 0, "error", error_message=HOSTILE)
     (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
     parent, child = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", **environment}
     code = "import sys; from spanscript.cli import main; sys.exit(main())"
-    process = subprocess.Popen([sys.executable, "-c", code, *command, "--dir", str(tmp_path)], stdout=child, env=env)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *command, "--dir", str(tmp_path)], stdout=child, env=env
+    )
     os.close(child)
     data = b""
     while True:
@@ -409,7 +473,10 @@ def test_a_closed_pipe_and_an_interrupt_end_quietly(tmp_path):
     (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
     command = f"{sys.executable} -c 'import sys; from spanscript.cli import main; sys.exit(main())'"
     done = subprocess.run(
-        ["bash", "-c", f"{command} ls --dir {tmp_path} | head -1; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=True
+        ["bash", "-c", f"{command} ls --dir {tmp_path} | head -1; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert (done.stdout.splitlines()[-1], done.stderr) == ("141", "")
 
@@ -429,14 +496,17 @@ def test_any_terminal_encoding(tmp_path, encoding):
 
 @pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)])
 def test_help_has_an_example(run, command):
-    code, out, _ = run(*command, "--help", dir=None)
+    code, out, _ = run(*command, "--help", place=None)
 
     assert code == 0
     assert not command or f"example:\n  spanscript {command[0]}" in out.decode()
 
 
 def test_clean():
-    assert clean(HOSTILE) == "a\\x1b]52;c;aGk=\\x07b\\x9b31mc\\u202ed\\r\\x00e\\x7f\\u2066\\U000e0041\\ud800\tf\ng"
+    assert (
+        clean(HOSTILE)
+        == "a\\x1b]52;c;aGk=\\x07b\\x9b31mc\\u202ed\\r\\x00e\\x7f\\u2066\\U000e0041\\ud800\tf\ng"
+    )
     assert clean("a\n\tb", one_line=True) == "a\\n\\tb"
     assert clean("é😀 👨‍👩‍👧 עברית") == "é😀 👨‍👩‍👧 עברית"
 

@@ -34,7 +34,9 @@ def test_there_are_vectors():
     assert len(VECTORS) == 20
 
 
-@pytest.mark.parametrize(("call", "attempt"), [(c, n) for c, bodies in BODIES.items() for n in range(len(bodies))])
+@pytest.mark.parametrize(
+    ("call", "attempt"), [(c, n) for c, bodies in BODIES.items() for n in range(len(bodies))]
+)
 def test_the_printed_reader_reads(tmp_path, call, attempt):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "reader.py").write_text(code)

@@ -20,19 +20,33 @@ from spanscript.transcript.writer import Writer
 
 BODIES = {
     "chat_completions": chat(4, stream=True, metadata={"é": "\u2028"}, seed=2**70, top_p=1.0),
-    "responses": {"model": "m", "input": [*TURNS[:1], {"type": "reasoning", "summary": []}, TURNS[4]], "tools": [{"type": "x"}]},
+    "responses": {
+        "model": "m",
+        "input": [*TURNS[:1], {"type": "reasoning", "summary": []}, TURNS[4]],
+        "tools": [{"type": "x"}],
+    },
     "responses text": {"model": "m", "instructions": "be brief", "input": "hi", "temperature": 1.0},
     "messages": {
         "model": "m",
         "system": [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}],
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "assistant", "content": "ho"}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+            {"role": "assistant", "content": "ho"},
+        ],
         "tools": [{"name": "t", "input_schema": {"$ref": "#/a"}}],
         "max_tokens": 9,
     },
     "completions": {"model": "m", "prompt": ["a", "b"]},
     "embeddings": {"model": "m", "input": ["a", "b"]},
-    "own references": {"model": "m", "messages": [{"role": "user", "content": "x"}], "metadata": {"$transcript": "context"}},
-    "odd message": {"model": "m", "messages": [{"role": "user", "hash": 1, "content": "x"}, {}, {"ключ": 1.50}]},
+    "own references": {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x"}],
+        "metadata": {"$transcript": "context"},
+    },
+    "odd message": {
+        "model": "m",
+        "messages": [{"role": "user", "hash": 1, "content": "x"}, {}, {"ключ": 1.50}],
+    },
 }
 LAYOUTS = {
     "compact": {"separators": (",", ":"), "ensure_ascii": False},
@@ -51,7 +65,9 @@ def request(dialect: str, content: bytes, call_id: str = IDS[0], attempt: int = 
     except ValueError:
         split = None
     place = ("https://api.openai.com/v1/x", "api.openai.com", 443)
-    return Request(call_id, attempt, known, "openai", "openai", *place, content, split, model="m", stream=False)
+    return Request(
+        call_id, attempt, known, "openai", "openai", *place, content, split, model="m", stream=False
+    )
 
 
 OK = Outcome(
@@ -59,7 +75,9 @@ OK = Outcome(
     1_000_000_000,
     2_000_000_000,
     http_status=200,
-    reply=Reply("r", "m-1", (Choice(Message("assistant", (Thinking("hm"), Text("done"))), "stop"),), Usage(5, 6)),
+    reply=Reply(
+        "r", "m-1", (Choice(Message("assistant", (Thinking("hm"), Text("done"))), "stop"),), Usage(5, 6)
+    ),
 )
 
 
@@ -81,15 +99,24 @@ def test_every_body_comes_back(tmp_path, name, layout):
     found = transcript.rebuild(transcript.request(transcript.find("last")))
 
     assert json.loads(found.content) == json.loads(sent)
-    assert (found.proof, found.content == sent) == (("respaced", False) if layout == "odd" else ("exact", True))
+    assert (found.proof, found.content == sent) == (
+        ("respaced", False) if layout == "odd" else ("exact", True)
+    )
     assert [problem for problem in check(tmp_path) if not problem.note] == []
 
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"no JSON", b"\xff\x00", b"[1]", b'{"messages":NaN}', b'{"messages":[{"role":"user","content":"\\ud800"}]}']
-    + [b'{"messages":[{"role":"user","n":' + b"1" * 5000 + b"}]}"]
-    + [b'{"messages":[{"role":"user","n":' + b"[" * 500 + b"]" * 500 + b"}]}"],
+    [
+        b"",
+        b"no JSON",
+        b"\xff\x00",
+        b"[1]",
+        b'{"messages":NaN}',
+        b'{"messages":[{"role":"user","content":"\\ud800"}]}',
+        b'{"messages":[{"role":"user","n":' + b"1" * 5000 + b"}]}",
+        b'{"messages":[{"role":"user","n":' + b"[" * 500 + b"]" * 500 + b"}]}",
+    ],
 )
 def test_bodies_that_are_no_plain_json_come_back_to_the_byte(tmp_path, sent):
     write(tmp_path, request("chat_completions", sent))
@@ -101,7 +128,10 @@ def test_bodies_that_are_no_plain_json_come_back_to_the_byte(tmp_path, sent):
 
 def test_a_long_conversation_over_rotated_files(tmp_path):
     turns = [{"role": "user", "content": f"{n} " + "x" * 500} for n in range(60)]
-    bodies = [json.dumps({"model": "m", "messages": turns[: n + 1]}, separators=(",", ":")).encode() for n in range(60)]
+    bodies = [
+        json.dumps({"model": "m", "messages": turns[: n + 1]}, separators=(",", ":")).encode()
+        for n in range(60)
+    ]
     ids = [f"0199b000-{n:04x}-7000-8000-000000000000" for n in range(60)]
     sent = [request("chat_completions", body, name) for body, name in zip(bodies, ids, strict=True)]
     write(tmp_path, *sent, max_bytes=20_000)
@@ -113,7 +143,9 @@ def test_a_long_conversation_over_rotated_files(tmp_path):
         assert transcript.body(transcript.request(transcript.find(name))) == body
     assert list(check(tmp_path)) == []
     for file in tmp_path.iterdir():
-        assert {problem.kind for problem in check(file) if not problem.note} == set(), "each file stands alone"
+        assert {problem.kind for problem in check(file) if not problem.note} == set(), (
+            "each file stands alone"
+        )
 
 
 def test_a_killed_writer_leaves_what_it_wrote(tmp_path):
