@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import linecache
+import os
+import signal
 import sys
+import time
+import traceback
 from collections import defaultdict
 from pathlib import Path
 
@@ -25,6 +29,7 @@ DIALECT = Dialect(
     message=lambda value: value,
 )
 IDS = entries.SpanIds("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+HERE = str(Path(entries.__file__).parent)
 CONTEXT = b'{"$transcript":"context"}'
 
 
@@ -181,35 +186,65 @@ def _can_be_interrupted(frame):
     )
 
 
+class Step:
+    """Does *action* when *at* lines of the transcript's code have been run under `run`."""
+
+    def __init__(self, action, at):
+        self.action, self.left = action, at
+
+    def run(self, function, *args):
+        gc.disable()  # or old writers' `__del__` would be steps too
+        old = sys.gettrace()
+        sys.settrace(self._trace)
+        try:
+            return function(*args)
+        finally:
+            sys.settrace(old)
+            gc.enable()
+
+    def _trace(self, frame, event, _arg):
+        if not frame.f_code.co_filename.startswith(HERE):
+            return None
+        if event == "line" and self.left > 0 and _can_be_interrupted(frame):
+            self.left -= 1
+            if self.left == 0:
+                self.action()
+        return self._trace
+
+
 def at_each_step(action, run, *, stride=1):
     """Run *run* again and again, with *action* at its first line inside the transcript's code, its second …"""
-    here = str(Path(entries.__file__).parent)
-    step = 1 - stride
+    at = 1
     while True:
-        step += stride
-        left = step
+        step = Step(action, at)
+        run(step.run)
+        if step.left > 0:
+            return at // stride
+        at += stride
 
-        def trace(frame, event, _arg):
-            nonlocal left
-            if not frame.f_code.co_filename.startswith(here):
-                return None
-            if event == "line" and left > 0 and _can_be_interrupted(frame):
-                left -= 1
-                if left == 0:
-                    action()
-            return trace
 
-        old = sys.gettrace()
+def in_child(function, *args, patience=20):
+    """Run in a forked child, which ends by `os._exit`. Its exit code; `None` if it hangs."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            function(*args)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return wait_for(pid, patience)
 
-        def watched(function, *args):
-            gc.disable()  # or old writers' `__del__` would be steps too
-            sys.settrace(trace)
-            try:
-                return function(*args)
-            finally:
-                sys.settrace(old)
-                gc.enable()
 
-        run(watched)
-        if left > 0:
-            return step // stride
+def wait_for(pid, patience=20):
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None

@@ -137,14 +137,33 @@ def test_request_most_in_order():
     )  # fmt: skip
     refs = entries.References("s", "t", "c")
     fields = fields_of(entries.provider_call_request(made, made.split, refs, "5a", IDS))
-    assert (
-        list(fields)
-        == (
-            "trace_id span_id call_id attempt iteration stage model provider dialect client url stream max_tokens"
-            " temperature tool_choice tool_format native_tool_count message_count prompt_chars system_prompt"
-            " tool_schemas context body body_bytes body_sha256"
-        ).split()
-    )
+    assert list(fields) == [
+        "trace_id",
+        "span_id",
+        "call_id",
+        "attempt",
+        "iteration",
+        "stage",
+        "model",
+        "provider",
+        "dialect",
+        "client",
+        "url",
+        "stream",
+        "max_tokens",
+        "temperature",
+        "tool_choice",
+        "tool_format",
+        "native_tool_count",
+        "message_count",
+        "prompt_chars",
+        "system_prompt",
+        "tool_schemas",
+        "context",
+        "body",
+        "body_bytes",
+        "body_sha256",
+    ]
     assert (fields["temperature"], fields["prompt_chars"], fields["tool_format"]) == (0, 0, "native")
 
 
@@ -262,11 +281,20 @@ def test_error_in_order():
     entry = entries.provider_call_outcome(request(iteration=2), failed, IDS)
     assert entry.type == "provider_call_error"
     fields = fields_of(entry)
-    assert (
-        list(fields)
-        == (
-            "trace_id span_id call_id attempt iteration status retryable error_type error_message http_status"
-            " retry_after_ms response_ms text finish_reasons"
-        ).split()
-    )
+    assert list(fields) == [
+        "trace_id",
+        "span_id",
+        "call_id",
+        "attempt",
+        "iteration",
+        "status",
+        "retryable",
+        "error_type",
+        "error_message",
+        "http_status",
+        "retry_after_ms",
+        "response_ms",
+        "text",
+        "finish_reasons",
+    ]
     assert (fields["retry_after_ms"], fields["response_ms"]) == (0, 5.0)

@@ -310,13 +310,13 @@ _TIMES: Final[_Fields] = (
 
 _TRUNCATED: Final[_Fields] = (("truncated", lambda outcome: outcome.truncated or None),)
 
-_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status"), *_TRUNCATED)
+_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status", "request_id"), *_TRUNCATED)
 
 _ERROR: Final[_Fields] = (
     *_own("status", "retryable"),
     ("error_type", lambda outcome: outcome.failure and outcome.failure.type),
     ("error_message", lambda outcome: outcome.failure and outcome.failure.message),
-    *_own("http_status", "retry_after_ms"),
+    *_own("http_status", "request_id", "retry_after_ms"),
     *_TIMES,
     *_TRUNCATED,
 )
