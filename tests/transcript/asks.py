@@ -219,7 +219,7 @@ def at_each_step(action, run, *, stride=1):
         step = Step(action, at)
         run(step.run)
         if step.left > 0:
-            return at // stride
+            return (at - 1) // stride
         at += stride
 
 
