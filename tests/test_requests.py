@@ -1,24 +1,39 @@
 """Bodies read with a memory are what they are without one."""
 
 import json
-import os
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanscript._dialects import DIALECTS
 from spanscript._exchange import Split
 from spanscript._json import dumps, elements, members
 from spanscript._requests import BodyReader, characters, one_line
 
 KEYS = st.sampled_from(["messages", "model", "a", "", "é", 'q"', "tools", "\ud800"])
 SCALARS = st.sampled_from(
-    [0, 1, 12, 123, 1.5, 1e-7, True, None, "", "x", "messages", '["",1]', '"],"messages":[""]}', "é😀", 10**30]
+    [
+        0,
+        1,
+        12,
+        123,
+        1.5,
+        1e-7,
+        True,
+        None,
+        "",
+        "x",
+        "messages",
+        '["",1]',
+        '"],"messages":[""]}',
+        "é😀",
+        10**30,
+    ]
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
 )
 SPACES = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:\r\n "), ("\n,", ": ")])
 
@@ -76,7 +91,10 @@ def test_equals_plain_parse(sent, small):
     assert sum(b.size for b in reader._known) <= reader._limit
 
 
-@given(st.data(), st.lists(st.sampled_from(["1", "12", '""', '"a"', "{}", "[1]", "null"]), min_size=1, max_size=5))
+@given(
+    st.data(),
+    st.lists(st.sampled_from(["1", "12", '""', '"a"', "{}", "[1]", "null"]), min_size=1, max_size=5),
+)
 @settings(max_examples=300, deadline=None)
 def test_any_change_of_bytes(data, items):
     """A body that begins like a remembered one and is then cut, glued or garbled anywhere."""
@@ -86,7 +104,9 @@ def test_any_change_of_bytes(data, items):
     at = data.draw(st.integers(0, len(content)))
     to = data.draw(st.integers(at, min(len(content), at + 3)))
     piece = data.draw(
-        st.sampled_from([b"", b"2", b".5", b"]", b",", b'"', b" ", b'],"messages":[""', b"\xff", b"e5", b'["",1]'])
+        st.sampled_from(
+            [b"", b"2", b".5", b"]", b",", b'"', b" ", b'],"messages":[""', b"\xff", b"e5", b'["",1]']
+        )
     )
     garbled = content[:at] + piece + content[to:]
     assert outcome(lambda c: reader.read(c, "messages"), garbled) == outcome(plain, garbled)
@@ -121,14 +141,26 @@ def test_branches_share_what_they_share():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"null", b"{", b'{"messages":[1,}', b'{"messages":["\xff"]}', b'{"a":"\n"}', b"\xef\xbb\xbf{}", b'{"a":1}x'],
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b'{"messages":[1,}',
+        b'{"messages":["\xff"]}',
+        b'{"a":"\n"}',
+        b"\xef\xbb\xbf{}",
+        b'{"a":1}x',
+    ],
 )
 def test_no_body(content):
     with pytest.raises(ValueError):
         BodyReader(worth=0).read(content, "messages")
 
 
-@pytest.mark.parametrize("content", [b"{}", b'{"messages":"hi"}', b'{"messages":{"messages":[1]}}', b'{"messages":[ ]}'])
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"messages":"hi"}', b'{"messages":{"messages":[1]}}', b'{"messages":[ ]}']
+)
 def test_no_elements(content):
     assert BodyReader(worth=0).read(content, "messages") == (members(content), [])
 
@@ -142,19 +174,7 @@ def test_one_line():
 
 
 def test_characters_are_not_bytes():
-    assert characters(Split(b"{}", ['"é😀"'.encode(), b"[1]"], system=b'"abc"', tools="[\"ü\"]".encode())) == 4 + 3 + 5 + 5
-
-
-@pytest.mark.skipif("SPANSCRIPT_TIMES" not in os.environ, reason="prints times, asserts nothing of them")
-def test_times():
-    reader = BodyReader()
-    history = [{"role": "user", "content": "y" * 5000} for _ in range(200)]
-    for _ in range(3):
-        history.append({"role": "user", "content": "z" * 5000})
-        content = body(history)
-        start = time.perf_counter()
-        fields, items = reader.read(content, "messages")
-        middle = time.perf_counter()
-        DIALECTS["chat_completions"].split(fields, items)
-        print(len(content), (middle - start) * 1e6, (time.perf_counter() - middle) * 1e6)
-    assert len(items) == len(history)
+    assert (
+        characters(Split(b"{}", ['"é😀"'.encode(), b"[1]"], system=b'"abc"', tools='["ü"]'.encode()))
+        == 4 + 3 + 5 + 5
+    )

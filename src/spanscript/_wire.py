@@ -26,10 +26,9 @@ from spanscript._shapes import integer, mapping, sequence, string
 _Framing = Callable[[bytes], Iterator[Event]]
 
 MALFORMED_STREAM: Final = "malformed_stream"
-"""The failure of a stream that has an event which is no JSON, and does not come to its end: clients stop there."""
+"""The failure of a stream without its end that has an event which is no JSON: clients stop there."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_DONE: Final = "[DONE]"
 _MESSAGE_LENGTH: Final = 500
 _PIECE: Final = 64 * 1024
 _SIP: Final = 64
@@ -160,7 +159,7 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
         seen = list(framing(data))
         body = dialect.assemble(seen)
         complete = dialect.ends is not None and any(map(dialect.ends, seen))
-        malformed = not complete and any(isinstance(e.data, str) and e.data != _DONE for e in seen)
+        malformed = not complete and any(isinstance(e.data, str) and not is_done(e) for e in seen)
     else:
         body = _maybe_parsed(dialect.parse or loads, data)
         complete = body is not None
@@ -170,6 +169,11 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
     if http_status is not None and http_status >= 400:
         failure = _failure_of_status(body, data, str(http_status))
     return msgspec.structs.replace(reply, failure=failure, complete=complete)
+
+
+def is_done(event: Event) -> bool:
+    """Whether an event is the `[DONE]` that some wire APIs end a stream with."""
+    return isinstance(event.data, str) and event.data.strip() == "[DONE]"
 
 
 def terminal(ends: Callable[[Event], bool], hints: Sequence[bytes]) -> Callable[[bytes], bool]:
@@ -275,7 +279,7 @@ def _sse(data: bytes) -> Iterator[Event]:
         if event is not None:
             yield event
     event = _sse_event(cut)
-    if event is not None and (event.data == _DONE or not isinstance(event.data, str)):
+    if event is not None and (is_done(event) or not isinstance(event.data, str)):
         yield event
 
 

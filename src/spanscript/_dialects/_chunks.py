@@ -36,11 +36,6 @@ def assemble(events: Iterable[Event]) -> Json:
     return body
 
 
-def is_done(event: Event) -> bool:
-    """Whether an event is the `[DONE]` at the end."""
-    return bool(event.data == "[DONE]")
-
-
 def _fold_head(key: str, old: Json, new: Json) -> Json:
     """Beside the choices nothing comes in pieces: the last value counts, of ids the first."""
     if key in _SAID_ONCE and old:

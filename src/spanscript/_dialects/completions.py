@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript._dialects._bodies import reply_of
-from spanscript._dialects._chunks import assemble, is_done
+from spanscript._dialects._chunks import assemble
 from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects.chat_completions import EXTRAS
 from spanscript._exchange import Choice, Dialect, Json, Message, Reply
 from spanscript._shapes import integer, mapping, sequence, string
-from spanscript._wire import terminal
+from spanscript._wire import is_done, terminal
 
 
 def accepts(body: Mapping[str, bytes]) -> bool:

@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from spanscript._dialects._bodies import Extras, error_of, kind_of, reply_of
-from spanscript._dialects._parts import Block, Builder, parts_of, text_block, thinking
+from spanscript._dialects._parts import (
+    Block,
+    Builder,
+    leftovers,
+    parts_of,
+    text_block,
+    thinking,
+)
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._usage import Paths, first_integer
 from spanscript._exchange import (
@@ -156,8 +163,8 @@ def _tool_use(block: Block) -> tuple[Part, ...]:
 def _tool_result(block: Block) -> tuple[Part, ...]:
     kind = block["type"].removesuffix("_result")
     name, server_side = (None, False) if kind == "tool" else (kind.removesuffix("_tool"), True)
-    result = block.get("content")
-    return (ToolResult(string(block.get("tool_use_id")), result, name, server_side),)
+    result = ToolResult(string(block.get("tool_use_id")), block.get("content"), name, server_side)
+    return result, *leftovers(block, ("is_error",))
 
 
 def _sourced(modality: Literal["image", "file"], block: Block) -> tuple[Part, ...]:

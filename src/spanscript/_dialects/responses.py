@@ -87,7 +87,7 @@ def message(value: Json) -> Message:
     kind = string(fields.get("type")) or "message"
     role = string(fields.get("role")) or _ROLES.get(kind)
     role = role or ("tool" if kind.endswith("_output") else "assistant")
-    return Message(role, _item_parts(value), string(fields.get("name")))
+    return Message(role, _item_parts(value), string(fields.get("name")) if kind == "message" else None)
 
 
 def _finish_reason(fields: Block) -> str | None:
