@@ -186,7 +186,10 @@ def terminal(ends: Callable[[Event], bool], hints: Sequence[bytes]) -> Callable[
     """
 
     def terminal(lines: bytes) -> bool:
-        return any(hint in lines for hint in hints) and any(map(ends, _sse(lines)))
+        for hint in hints:
+            if hint in lines:
+                return any(map(ends, _sse(lines)))
+        return False
 
     return terminal
 
@@ -207,12 +210,14 @@ class Marker:
 
     def passed(self, chunk: bytes) -> bool:
         """Take the next chunk; whether the marker has come with it."""
+        if not self._line and chunk.endswith(b"\n"):
+            return self._terminal(chunk)
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
         if not end:
             self._line.append(chunk)
             return False
         lines = b"".join((*self._line, chunk[:end]))
-        self._line = [chunk[end:]]
+        self._line = [chunk[end:]] if end < len(chunk) else []
         return self._terminal(lines)
 
 
@@ -284,6 +289,8 @@ def _sse(data: bytes) -> Iterator[Event]:
 
 
 def _sse_event(block: bytes) -> Event | None:
+    if block.startswith(b"data: ") and b"\n" not in block:  # nearly all of them
+        return Event(_value(block[6:]))
     name = None
     lines = []
     for line in block.split(b"\n"):

@@ -26,10 +26,11 @@ def assemble(events: Iterable[Event]) -> Json:
         chunk = mapping(event.data)
         if event.name == "error":
             body["error"] = error_of(event)
-        for position, choice in enumerate(sequence(chunk.get("choices"))):
-            _fold_choice(choices, mapping(choice), position)
         for key, value in chunk.items():
-            if key != "choices" and value not in (None, ""):
+            if key == "choices":
+                for position, choice in enumerate(sequence(value)):
+                    _fold_choice(choices, mapping(choice), position)
+            elif value and value != body.get(key):
                 body[key] = _fold_head(key, body.get(key), value)
     if choices:
         body["choices"] = [choices[index] for index in sorted(choices)]

@@ -33,7 +33,11 @@ _COUNTS: Mapping[str, Paths] = {
 
 def first_integer(value: Json, paths: Paths) -> int | None:
     """The first whole number that stands at one of the paths."""
-    return next((n for n in (integer(dig(value, path)) for path in paths) if n is not None), None)
+    for path in paths:
+        found = integer(dig(value, path))
+        if found is not None:
+            return found
+    return None
 
 
 def usage_in(body: Json) -> Usage:
