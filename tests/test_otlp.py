@@ -132,6 +132,7 @@ def _assert_parity(received, entries):
         assert attributes["url.full"] == request["url"]
         assert attributes["llm.prompt_chars"] == request["prompt_chars"]
         assert span["error"] == ("error_type" in outcome)
+        assert attributes.get("http.response.header.x-request-id", [None]) == [outcome.get("request_id")]
         assert not any(key.startswith("gen_ai.") for key in attributes)
         assert span["start"] >= call["start"]
     last = {e["call_id"]: e for e in outcomes.values()}

@@ -168,6 +168,7 @@ class Attempt:
             ended_ns=self.started_ns + ended - self._started,
             first_chunk_ns=self.started_ns + self._times[0] - self._started if streamed else None,
             http_status=self.http_status,
+            request_id=self.headers.get("x-request-id") or self.headers.get("request-id"),
             reply=reply,
             failure=failure,
             retryable=retryable,
@@ -190,16 +191,17 @@ class Attempt:
     ) -> tuple[Status, Failure | None, bool | None]:
         """Status, failure and whether another try could help."""
         if error is not None:
+            if isinstance(error, GeneratorExit):
+                return "abandoned", None, None
             if not isinstance(error, Exception):
-                status: Status = "abandoned" if isinstance(error, GeneratorExit) else "cancelled"
-                return status, failure_of(error), False
+                return "cancelled", failure_of(error), False
             return self._failed(how, failure_of(error), retryable=is_retryable_exception(error))
         failure = reply.failure if reply else None
         if (self.http_status or 0) >= 400:
             failure = failure or Failure(type=str(self.http_status))
         elif failure is None and how != "whole" and (reply is None or not reply.complete):
             if how == "closed":
-                return "abandoned", Failure(type="abandoned"), False
+                return "abandoned", None, None
             failure = Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
         if failure is None:
             return "ok", None, None

@@ -278,8 +278,9 @@ class Outcome(Struct, frozen=True):
         first_chunk_ns: Likewise; `None` for an answer that was not streamed.
         http_status: `None` if no response came.
         reply: What had arrived, also of a failed attempt; `None` if nothing could be read.
-        failure: Why it failed; `None` if `status` is `ok`.
-        retryable: Whether trying again could help, by class of failure; `None` if `status` is `ok`.
+        request_id: The server's name for the request, to be told to its support.
+        failure: Why it failed; `None` if it did not: `ok`, and `abandoned` by the app.
+        retryable: Whether trying again could help, by class of failure; `None` if nothing failed.
         retry_after_ms: What the server asked to wait.
         truncated: The answer was longer than what is kept of one.
     """
@@ -289,6 +290,7 @@ class Outcome(Struct, frozen=True):
     ended_ns: int
     first_chunk_ns: int | None = None
     http_status: int | None = None
+    request_id: str | None = None
     reply: Reply | None = None
     failure: Failure | None = None
     retryable: bool | None = None

@@ -229,6 +229,7 @@ def of_outcome(outcome: Outcome) -> Attributes:
     return known(
         {
             HTTP_STATUS: outcome.http_status,
+            "http.response.header.x-request-id": [outcome.request_id] if outcome.request_id else None,
             STATUS: outcome.status,
             ERROR_TYPE: outcome.failure.type if outcome.failure else None,
             "llm.retryable": outcome.retryable,

@@ -25,6 +25,8 @@ _KEPT_HEADERS: Final = (
     "retry-after",
     "retry-after-ms",
     "x-should-retry",
+    "x-request-id",
+    "request-id",
 )
 """What is taken from an answer's headers. Nothing is ever taken from a request's."""
 
