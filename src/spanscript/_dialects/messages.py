@@ -162,8 +162,9 @@ def _tool_use(block: Block) -> tuple[Part, ...]:
 
 def _tool_result(block: Block) -> tuple[Part, ...]:
     kind = block["type"].removesuffix("_result")
-    name, server_side = (None, False) if kind == "tool" else (kind.removesuffix("_tool"), True)
-    result = ToolResult(string(block.get("tool_use_id")), block.get("content"), name, server_side)
+    name = None if kind in ("tool", "mcp_tool") else kind.removesuffix("_tool")
+    ident, content = string(block.get("tool_use_id")), block.get("content")
+    result = ToolResult(ident, content, name, server_side=kind != "tool")
     return result, *leftovers(block, ("is_error",))
 
 
