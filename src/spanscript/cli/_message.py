@@ -1,4 +1,4 @@
-"""A message as lines for people, by the dialect it was sent in."""
+"""A message as text for people, by the dialect it was sent in."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from spanscript._exchange import (
 from spanscript.cli._text import brief_json, clean
 
 
-def lines_of(value: Json, dialect: str | None) -> Iterator[str]:
+def blocks_of(value: Json, dialect: str | None) -> Iterator[str]:
     """The role at the left edge, then its parts, two spaces in: no text can forge a role."""
     message = read(value, dialect)
     name = f" {message.name}" if message.name else ""
     yield clean(f"[{message.role}]{name}", one_line=True)
     for part in message.parts:
-        yield from indented(_PARTS[type(part)](part))
+        yield indented(_PARTS[type(part)](part))
 
 
-def indented(text: str) -> Iterator[str]:
+def indented(text: str) -> str:
     """Cleaned lines, two spaces in."""
-    yield from (f"  {line}" for line in clean(text).split("\n"))
+    return "  " + clean(text).replace("\n", "\n  ")
 
 
 def call_line(name: str | None, arguments: Json, call_id: str | None) -> str:

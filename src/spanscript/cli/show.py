@@ -9,7 +9,7 @@ from typing import Final
 from spanscript import _json
 from spanscript._exchange import Json
 from spanscript.cli import _source, _summary
-from spanscript.cli._message import call_line, indented, lines_of
+from spanscript.cli._message import blocks_of, call_line, indented
 from spanscript.cli._table import print_table
 from spanscript.cli._text import brief_json, clean, dump
 from spanscript.transcript.lines import Entry, TranscriptError
@@ -120,26 +120,26 @@ def _print(record: Mapping[str, Json]) -> None:
     keys = [key for key in _ATTEMPTS if any(key in attempt for attempt in attempts)]
     print_table([_ATTEMPTS[key] for key in keys], [[a.get(key) for key in keys] for a in attempts])
     print("\nPROMPT")
-    for line in _prompt_lines(record["prompt"], record.get("dialect")):
-        print(line)
+    for block in _prompt_blocks(record["prompt"], record.get("dialect")):
+        print(block)
     print("\nANSWER")
-    for line in _answer_lines(record["answer"], record):
-        print(line)
+    for block in _answer_blocks(record["answer"], record):
+        print(block)
 
 
-def _prompt_lines(prompt: Mapping[str, Json], dialect: str | None) -> Iterator[str]:
+def _prompt_blocks(prompt: Mapping[str, Json], dialect: str | None) -> Iterator[str]:
     if "error" in prompt:
         yield f"  cannot be shown: {clean(prompt['error'], one_line=True)}"
     if "system_prompt" in prompt:
-        yield from lines_of({"role": "system", "content": prompt["system_prompt"]}, dialect)
+        yield from blocks_of({"role": "system", "content": prompt["system_prompt"]}, dialect)
     if "tool_schemas" in prompt:
         tools = prompt["tool_schemas"]
         names = map(_tool_name, tools if isinstance(tools, list) else [tools])
         yield f"tools: {clean(', '.join(names), one_line=True)}"
     for message in prompt.get("messages", ()):
-        yield from lines_of(message, dialect)
+        yield from blocks_of(message, dialect)
     if "body" in prompt:
-        yield from indented(brief_json(prompt["body"]))
+        yield indented(brief_json(prompt["body"]))
 
 
 def _tool_name(tool: Json) -> str:
@@ -152,17 +152,17 @@ def _tool_name(tool: Json) -> str:
     return brief_json(tool)
 
 
-def _answer_lines(answer: Mapping[str, Json], record: Mapping[str, Json]) -> Iterator[str]:
+def _answer_blocks(answer: Mapping[str, Json], record: Mapping[str, Json]) -> Iterator[str]:
     if not answer:
         yield f"  none ({record['status']})"
     for key, value in answer.items():
         if key == "tool_calls" and isinstance(value, list):
             for call in value:
-                yield from indented(_tool_call(call))
+                yield indented(_tool_call(call))
         elif key == "text":
-            yield from indented(brief_json(value))
+            yield indented(brief_json(value))
         else:
-            yield from indented(f"{key}: {brief_json(value)}")
+            yield indented(f"{key}: {brief_json(value)}")
     tokens = [f"{key} {record[key]}" for key in record if key.endswith("_tokens")]
     if tokens:
         yield f"  {', '.join(tokens)}"

@@ -117,8 +117,10 @@ def _resolve_list(raw: bytes, lookup: Lookup, style: Style, depth: int) -> bytes
     items: list[bytes] = []
     for element in _json.elements(raw):
         resolved = _resolve(element, lookup, style, depth + 1)
-        spliced = _reference(element) is not None and resolved.startswith(b"[")
-        items += _json.elements(resolved) if spliced else [resolved]
+        if _reference(element) is not None and resolved.startswith(b"["):
+            resolved = resolved[1:-1].strip()  # its elements, to be spliced in; perhaps none
+        if resolved:
+            items.append(resolved)
     return list_text(items, style)
 
 
