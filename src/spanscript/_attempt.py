@@ -12,18 +12,21 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from spanscript import _wire, config
 from spanscript._exchange import Failure, Outcome, Reply, Request, Status
 from spanscript._failures import (
     INCOMPLETE_STREAM,
+    MALFORMED_ANSWER,
     failure_of,
     is_retryable,
     is_retryable_exception,
     retry_after_ms,
 )
 from spanscript._guard import guarded
+from spanscript._secrets import mask
 
 End = Literal["whole", "marker", "eof", "closed", "superseded"]
 """
@@ -54,12 +57,13 @@ class Owner(Protocol):
 
 
 class Wire(Struct, frozen=True):
-    """What the HTTP library knows of a request beside its body."""
+    """A request as the HTTP library sends it; `content` is the body, `url` has no query and no credentials."""
 
     method: str
     url: str
     server_address: str
     server_port: int | None
+    content: bytes
 
 
 class Attempt:
@@ -182,9 +186,9 @@ class Attempt:
         encoding = self.headers.get("content-encoding", "")
         if encoding:
             data = _wire.inflate([data], encoding)
-        return _wire.read(
-            self.request.dialect, self.headers.get("content-type", ""), data, self.http_status or 200
-        )
+        kind = self.headers.get("content-type", "")
+        reply = _wire.read(self.request.dialect, kind, mask(data), self.http_status or 200)
+        return _masked(reply) if self._times else reply
 
     def _verdict(
         self, how: End, error: BaseException | None, reply: Reply | None
@@ -207,6 +211,11 @@ class Attempt:
             return "ok", None, None
         return self._failed(how, failure, retryable=is_retryable(self.http_status, failure))
 
+    def _unfinished(self, how: End) -> Failure:
+        if how == "whole" and not self.request.stream:
+            return Failure(MALFORMED_ANSWER, "the answer is no JSON")
+        return Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
+
     def _failed(
         self, how: End, failure: Failure, *, retryable: bool
     ) -> tuple[Status, Failure | None, bool | None]:
@@ -219,3 +228,10 @@ class Attempt:
             return "error", failure, retryable
         more = self.request.attempt < policy.limit
         return ("retrying" if more else "retries_exhausted"), failure, retryable
+
+
+def _masked(reply: Reply) -> Reply:
+    """A key whose bytes came in several chunks is whole only now."""
+    text = msgspec.json.encode(reply)
+    masked = mask(text)
+    return reply if masked is text else msgspec.json.decode(masked, type=Reply)

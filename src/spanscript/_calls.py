@@ -33,6 +33,7 @@ from spanscript._failures import failure_of
 from spanscript._guard import guarded
 from spanscript._ids import new_call_id
 from spanscript._providers import provider_of_host
+from spanscript._secrets import mask
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -255,7 +256,7 @@ class Calls:
         return Calling(call, lambda: self._leave(*tokens))
 
     @guarded
-    def sending(self, match: Match, wire: Wire, content: bytes, client: str) -> Sending | None:
+    def sending(self, match: Match, wire: Wire, client: str) -> Sending | None:
         """
         A request is about to be sent.
 
@@ -263,9 +264,10 @@ class Calls:
             What to send it in; `None` if it is no LLM request, or is seen already further out.
         """
         outer = current_attempt()
-        if outer is not None and outer.request.content == content:
+        if outer is not None and outer.wire.content == wire.content:
             return None
         call = _joined()
+        content = mask(wire.content)
         asked = self._reader.read(match, content)
         if call is None and (asked is None or self._observer.suppressed()):
             return None
@@ -324,6 +326,7 @@ def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked 
         server_address=wire.server_address,
         server_port=wire.server_port,
         content=content,
+        masked=content is not wire.content,
         split=asked.split,
         model=asked.model or call.info.model,
         stream=asked.stream,

@@ -232,7 +232,8 @@ class Request(Struct, frozen=True):
         client: The library whose call this is (`openai`, or `httpx` for raw HTTP).
         url: Scheme, host, port and path; no query, no credentials.
         server_address, server_port: The host that is asked.
-        content: The body, byte for byte as sent.
+        content: The body, byte for byte as sent, but see `masked`.
+        masked: Whether a key that this process uses was in the body, and is not in `content`.
         split: The body taken apart; `None` if it is no JSON object.
         model: From the body, or from the URL where the wire API has it there.
         stream: Whether the answer is asked for as a stream.
@@ -255,6 +256,7 @@ class Request(Struct, frozen=True):
     model: str | None = None
     stream: bool = False
     params: Mapping[str, Json] = {}
+    masked: bool = False
     tool_count: int | None = None
     prompt_chars: int | None = None
     iteration: int | None = None

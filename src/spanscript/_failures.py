@@ -15,10 +15,14 @@ from typing import Final
 
 from spanscript._exchange import Failure
 from spanscript._guard import text_of
+from spanscript._secrets import mask_text
 from spanscript._wire import MALFORMED_STREAM
 
 INCOMPLETE_STREAM: Final = "incomplete_stream"
 """The body ended before its dialect's terminal marker, though no client raises anything."""
+
+MALFORMED_ANSWER: Final = "malformed_answer"
+"""A whole answer that is no JSON, with a status that says that all went well."""
 
 # Both start at a literal and are bounded: linear on any text.
 _CREDENTIALS: Final = re.compile(r"//[^\s/@?#]{1,512}@")
@@ -88,8 +92,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def without_secrets(text: str) -> str:
-    """Take credentials and query values out of the URLs in *text*."""
-    return _QUERY.sub("?…", _CREDENTIALS.sub("//", text))
+    """Take credentials and query values out of the URLs in *text*, and keys that are known out of it."""
+    return mask_text(_QUERY.sub("?…", _CREDENTIALS.sub("//", text)))
 
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:

@@ -17,6 +17,7 @@ from spanscript._attempt import Attempt, Wire
 from spanscript._calls import Calls, Sending, current_attempt
 from spanscript._guard import guarded
 from spanscript._patch import Undo, patch, undo_all
+from spanscript._secrets import remember
 from spanscript._unread import end_unread, watch
 
 _KEPT_HEADERS: Final = (
@@ -83,8 +84,9 @@ class _Hook:
         except self._request_not_read:
             return None  # an upload that is produced while it is sent: no LLM request is
         shown = f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
-        wire = Wire(request.method, shown, url.host, url.port or _PORTS.get(url.scheme))
-        return self._calls.sending(match, wire, content, self._name)
+        remember(request.headers)
+        port = url.port or _PORTS.get(url.scheme)
+        return self._calls.sending(match, Wire(request.method, shown, url.host, port, content), self._name)
 
     @guarded
     def _take(self, attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], Any]) -> None:

@@ -182,11 +182,11 @@ def _request_entry(
     parts: Mapping[str, bytes],
     body_sha256: str,
 ) -> Entry:
-    parts = {
-        **parts,
-        "body_bytes": b"%d" % len(request.content),
-        "body_sha256": b'"%b"' % body_sha256.encode(),
-    }
+    parts = {**parts, "body_bytes": b"%d" % len(request.content)}
+    if request.masked:
+        parts["masked"] = b"true"  # and no hash of what was sent: it could be used to guess the key
+    else:
+        parts["body_sha256"] = b'"%b"' % body_sha256.encode()
     return _entry("provider_call_request", ids, about, **parts)
 
 
