@@ -156,10 +156,10 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
     """
     framing = _framing(content_type, data)
     if framing:
-        seen = list(framing(data))
+        seen = _Seen(framing(data), dialect.ends)
         body = dialect.assemble(seen)
-        complete = dialect.ends is not None and any(map(dialect.ends, seen))
-        malformed = not complete and any(isinstance(e.data, str) and not is_done(e) for e in seen)
+        complete = seen.ended
+        malformed = not complete and seen.unreadable
     else:
         body = _maybe_parsed(dialect.parse or loads, data)
         complete = body is not None
@@ -169,6 +169,30 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
     if http_status is not None and http_status >= 400:
         failure = _failure_of_status(body, data, str(http_status))
     return msgspec.structs.replace(reply, failure=failure, complete=complete)
+
+
+class _Seen:
+    """
+    The events of a stream, once, noting what they were: to keep them all would take longer than to read them.
+
+    Attributes:
+        ended: Whether the last one that means something has come.
+        unreadable: Whether the data of one was no JSON.
+    """
+
+    def __init__(self, events: Iterator[Event], ends: Callable[[Event], bool] | None) -> None:
+        self._events = events
+        self._ends = ends
+        self.ended = False
+        self.unreadable = False
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in self._events:
+            if self._ends is not None and self._ends(event):
+                self.ended = True
+            elif isinstance(event.data, str) and not is_done(event):
+                self.unreadable = True
+            yield event
 
 
 def is_done(event: Event) -> bool:

@@ -61,7 +61,9 @@ def _fold_choice(choices: dict[int, dict[str, Any]], choice: dict[str, Any], pos
 
 def _fold_message(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
     for key, value in delta.items():
-        if key == "tool_calls":
+        if key == "content" and isinstance(value, str) and isinstance(message.get(key), str):
+            message[key] += value  # nearly all of them
+        elif key == "tool_calls":
             message[key] = _fold_calls(sequence(message.get(key)), sequence(value))
         elif key == "content":
             message[key] = _fold_content(message.get(key), value)
