@@ -151,9 +151,37 @@ def test_short_writes_are_finished(tmp_path, faulty):
     assert notes(tmp_path) == [f"{number}" * 1000 for number in range(5)]
 
 
-def test_a_short_write_without_the_lock_is_not_trusted(tmp_path, faulty):
-    faulty({"flock": errno.ENOLCK}, fcntl).failing = True
-    fake = faulty({"write": short})
+def torn_line(directory):
+    with (directory / NAME).open("ab", buffering=0) as other:
+        other.write(b'\n{"type":"note","te')
+
+
+def test_a_line_torn_by_one_without_the_lock_after_we_looked(tmp_path, faulty):
+    writer = Writer(tmp_path)
+    assert writer.write(note("a"))
+
+    def write(real, fd, data):
+        fake.failing = False
+        torn_line(tmp_path)
+        return real(fd, data)
+
+    fake = faulty({"write": write})
+    for texts in (["b"], ["c", "d"]):
+        fake.failing = True
+        assert writer.write(lambda _: [note(text)(_)[0] for text in texts])  # noqa: B023 - called at once
+        assert writer.write(note("next"))
+    assert sorted(notes(tmp_path)) == ["a", "b", "c", "d", "next", "next"]
+    assert len(read(tmp_path)[1]) == 2
+    check_numbers(tmp_path)
+
+
+def test_a_short_write_that_another_came_behind_is_not_trusted(tmp_path, faulty):
+    def write(real, fd, data):
+        count = short(real, fd, data)
+        torn_line(tmp_path)
+        return count
+
+    fake = faulty({"write": write})
     writer = Writer(tmp_path)
     assert writer.write(note("a"))
     fake.failing = True

@@ -92,10 +92,10 @@ class Appender:
         except OSError as error:
             self._failing = reason_of(error)
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._fail(event, self._failing, error.strerror or "")
+            self._fail(event, self._failing, error.strerror or "", interrupted=False)
         except BaseException as error:
             reason = "failed" if isinstance(error, Exception) else INTERRUPTED
-            self._fail(event, reason, type(error).__name__)
+            self._fail(event, reason, type(error).__name__, interrupted=True)
             raise
         finally:
             self._file.leave()
@@ -141,7 +141,7 @@ class Appender:
         else:
             self._conversation.roll_back()
 
-    def _fail(self, event: _Event, reason: str, detail: str) -> None:
+    def _fail(self, event: _Event, reason: str, detail: str, *, interrupted: bool) -> None:
         """Something of the event is in the file, or nothing, or (after an interrupt) even all."""
         if event.settled:
             return
@@ -150,7 +150,8 @@ class Appender:
             self._conversation.roll_back()
             self._lose(reason, detail, 1)
             return
-        landed = event.data[: self._file.landed(len(event.data))].count(b"\n")
+        bytes_landed = self._file.landed(len(event.data), interrupted=interrupted)
+        landed = event.data[:bytes_landed].count(b"\n")
         self._settle(event, landed)
         if landed < event.count:
             self._lose(reason, detail, event.count - landed)

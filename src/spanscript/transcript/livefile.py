@@ -25,7 +25,7 @@ NAME: Final = "llm_transcript.jsonl"
 _FLAGS: Final = (
     os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 )
-_LOCK_PAUSES: Final = (0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.010)
+_LOCK_PAUSES: Final = (0.0, *(0.0005,) * 4, *(0.001,) * 18)
 """Seconds between tries to lock. A holder writes for less than a millisecond, unless it is frozen."""
 _AFTER_CONTENTION: Final = 1.0
 """Seconds during which nobody waits again for a lock that was not to be had."""
@@ -88,25 +88,38 @@ class LiveFile:
     def append(self, data: bytes) -> None:
         """Write whole lines. If it fails, `landed` says how much of them is in the file."""
         lead = b"" if self._locked and self._ends_clean() else b"\n"
-        view = memoryview(lead + data)
         self._landed = -len(lead)
+        start = self._write(lead + data)
+        if self._locked:
+            self._clean_size = start + len(lead) + len(data)
+        if not lead and start != self._size and os.pread(self._fd, 1, start - 1) != b"\n":
+            # Since we looked, somebody without the lock died in the middle of a line: our first is spoilt.
+            self._write(b"\n" + data[: data.index(b"\n") + 1])
+
+    def _write(self, data: bytes) -> int:
+        """Where it begins in the file. Usually one `os.write`; several only if the system takes less."""
+        view = memoryview(data)
+        begin = end = -1
         while view:
             count = os.write(self._fd, view)
             self._landed += count
+            start = os.lseek(self._fd, 0, os.SEEK_CUR) - count
+            if begin < 0:
+                begin = start
+            elif start != end:
+                raise OSError(errno.EAGAIN, "a part was written, and others wrote behind it")
+            end = start + count
             view = view[count:]
-            if view and not self._locked:
-                raise OSError(errno.EAGAIN, "a part was written, and others may write behind it")
-        if self._locked:
-            self._clean_size = self._size + len(lead) + len(data)
+        return begin
 
-    def landed(self, length: int) -> int:
+    def landed(self, length: int, *, interrupted: bool) -> int:
         """
         How many of the *length* bytes last given to `append` are in the file.
 
         An interrupt (by a signal) can hide what `os.write` said; then the file's growth tells.
         """
         landed = self._landed
-        if self._locked:
+        if interrupted and self._locked:
             with contextlib.suppress(OSError):  # then what `os.write` said is all there is
                 landed = max(landed, os.fstat(self._fd).st_size - self._size + min(landed, 0))
         return max(0, min(landed, length))
