@@ -109,6 +109,18 @@ def test_a_layout_of_its_own_comes_back_as_the_same_value(tmp_path):
     assert (kinds(path), sorted(kinds(path, notes=True))) == ([], ["body", "unfinished"])
 
 
+@pytest.mark.parametrize(("masked", "proof"), [(True, "masked"), (None, "unproven")])
+def test_a_body_without_proof_is_no_problem(tmp_path, masked, proof):
+    writer = SpecWriter()
+    writer.raw_request(IDS[0], 0, b"{}", body={"a": "[secret]"}, masked=masked)
+    entry = json.loads(writer.lines[-1])
+    del entry["body_sha256"]
+    path = save(tmp_path, writer.lines[0] + compact(entry))
+
+    assert (rebuilt(path).content, rebuilt(path).proof) == (b'{"a":"[secret]"}', proof)
+    assert (kinds(path), sorted(kinds(path, notes=True))) == ([], ["body", "unfinished"])
+
+
 def test_texts_are_spliced_never_encoded_anew(tmp_path):
     message = b'{"role":"us\\u0065r","content":"\\/ \\u00e9 \xc3\xa9","n":1.10,"e":1E5,"z":[1, 2]}'
     name = digest(json.loads(message))

@@ -28,6 +28,7 @@ _HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _DOUBTS: Final[Mapping[str, str]] = {
     "respaced": "equal to what was sent as JSON, but not to the byte: it had spaces of its own",
+    "masked": "not to the byte what was sent: a key in it stands as [secret]",
     "harmed": "not what was sent: it does not have the entry's `body_sha256`; try `spanscript check`",
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript.transcript.contents import VALUES, is_intact
@@ -18,6 +18,14 @@ from spanscript.transcript.reader import Call, Transcript
 
 _ENVELOPE: Final = ("timestamp", "writer", "seq")
 _REQUEST: Final = "provider_call_request"
+_PROOFS: Final[Mapping[str, str]] = {
+    "harmed": "the rebuilt body does not have its `body_sha256`",
+    "respaced": "the body was sent with spaces of its own: equal as JSON, not to the byte",
+    "masked": "the body held a key, which stands as [secret]",
+    "unproven": "a request without `body_sha256`",
+}
+"""What is said of a body that is not exact; only of a harmed one is it a problem."""
+
 _OUTCOMES: Final = ("provider_call_response", "provider_call_error")
 
 
@@ -105,13 +113,8 @@ class Check:
         except TranscriptError as error:
             yield request.problem("body", str(error).removeprefix(f"{request.where}: "))
             return
-        if rebuilt.proof == "harmed":
-            yield request.problem("body", "the rebuilt body does not have its `body_sha256`")
-        elif rebuilt.proof == "respaced":
-            reason = "the body was sent with spaces of its own: equal as JSON, not to the byte"
-            yield request.problem("body", reason, note=True)
-        elif rebuilt.proof == "unproven":
-            yield request.problem("field", "a request without `body_sha256`", note=True)
+        if rebuilt.proof in _PROOFS:
+            yield request.problem("body", _PROOFS[rebuilt.proof], note=rebuilt.proof != "harmed")
 
     def _attempts(self, call: Call) -> Iterator[Problem]:
         numbers = call.attempts

@@ -42,11 +42,12 @@ class Rebuilt(Struct, frozen=True):
 
     `exact`: it has the SHA-256 of the bytes that were sent. `respaced`: it has not, for they had spaces in
     a way of their own; equal as a JSON value. `harmed`: it has not, and spaces do not explain it.
-    `unproven`: the entry has no `body_sha256`.
+    `masked`: it is what was sent but for `[secret]` in the place of keys. `unproven`: the entry has no
+    `body_sha256`.
     """
 
     content: bytes
-    proof: Literal["exact", "respaced", "harmed", "unproven"]
+    proof: Literal["exact", "respaced", "harmed", "masked", "unproven"]
 
 
 class Contents:
@@ -135,7 +136,7 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
         candidates = _candidates(request, contents)
         plain = next(candidates)
         if sent is None:
-            return Rebuilt(plain, "unproven")
+            return Rebuilt(plain, "masked" if request.get("masked") else "unproven")
         for content in itertools.chain((plain,), candidates):
             lengths.add(len(content))
             found = _with_hash(content, sent)

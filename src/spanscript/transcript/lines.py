@@ -35,7 +35,7 @@ _FIELDS: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("a whole number", (int,), "input_tokens output_tokens cache_read_tokens cache_write_tokens"),
     ("a whole number", (int,), "reasoning_tokens http_status dropped"),
     ("a number", (int, float), "response_ms first_chunk_ms retry_after_ms cost_usd"),
-    ("true or false", (bool,), "stream retryable verbatim"),
+    ("true or false", (bool,), "stream retryable masked verbatim"),
     ("a list", (list,), "finish_reasons choices tool_calls"),
 )
 _KINDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
