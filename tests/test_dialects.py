@@ -471,6 +471,7 @@ def message_events(*deltas):
             "overloaded_error",
         ),
         ("messages", [Event({"error": {"message": "x"}}, "error")], None, "error"),
+        ("messages", message_events({"type": "input_json_delta", "partial_json": [1]}), None, None),
         (
             "chat_completions",
             [

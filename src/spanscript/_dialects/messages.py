@@ -121,10 +121,10 @@ def _with_delta(block: Block, delta: Block) -> Block:
 def _finished(block: Block) -> Block:
     """With the pieces of its input put together; an input that was cut stays the text that it is."""
     finished = dict(block)
-    pieces = finished.pop("partial_json", "")
+    pieces = string(finished.pop("partial_json", None))
     if pieces:
         try:
-            finished["input"] = loads(pieces.encode())
+            finished["input"] = loads(pieces.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             finished["input"] = pieces
     return finished
