@@ -6,9 +6,10 @@ Under `opentelemetry-instrument` the entry points here are used; in code, `spans
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from opentelemetry._logs import LoggerProvider
@@ -19,14 +20,11 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from spanscript import _hooks, config
-from spanscript._calls import Calls
-from spanscript._content import Content
 from spanscript._guard import guarded
-from spanscript._meters import Meters
-from spanscript._telemetry import Telemetry
-from spanscript._tracers import Tracers
 from spanscript.config import Settings
-from spanscript.transcript.processor import TranscriptProcessor
+
+if TYPE_CHECKING:
+    from spanscript._calls import Calls
 
 Undo = Callable[[], None]
 
@@ -56,13 +54,15 @@ def instrument(
         TypeError: A setting of an unknown name.
     """
     chosen = replace(Settings.from_environment(), **settings)
-    meters = Meters(meter_provider)
-    transcript = _transcript(chosen, meters)
-    telemetry = Telemetry(
-        Tracers(tracer_provider, transcript), meters, Content(chosen.capture, logger_provider)
-    )
+
+    @functools.cache
+    def calls() -> Calls:
+        from spanscript._recording import make_calls  # noqa: PLC0415  # not before it is needed
+
+        return make_calls(chosen, tracer_provider, meter_provider, logger_provider)
+
     undo_tracing = _without_sdk_tracing()
-    undo_hooks = _hooks.install(Calls(telemetry))
+    undo_hooks = _hooks.install(calls)
 
     def undo() -> None:
         undo_hooks()
@@ -116,14 +116,3 @@ def _without_sdk_tracing() -> Undo:
         os.environ.pop(config.ANTHROPIC_TRACING, None)
 
     return undo
-
-
-def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:
-    if settings.directory is None:
-        return None
-    return TranscriptProcessor(
-        settings.directory,
-        max_bytes=settings.max_bytes,
-        write=settings.write,
-        on_lost=meters.lost,
-    )

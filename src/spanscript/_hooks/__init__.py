@@ -7,13 +7,15 @@ A hook gets the module as an argument once the app has imported it; no library i
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from spanscript._calls import Calls
-from spanscript._hooks import httpx, stainless
 from spanscript._patch import Undo, undo_all, when_imported
+
+if TYPE_CHECKING:
+    from spanscript._calls import Calls
 
 
 class Hook(Struct, frozen=True):
@@ -23,27 +25,30 @@ class Hook(Struct, frozen=True):
     Attributes:
         library: Its import name and its name on PyPI.
         module: The module whose import triggers the hook.
-        install: Puts the wrappers on; returns the undo.
+        home: Our module for it. Its `install(module, calls)` puts the wrappers on, and returns the undo.
         sees: `attempts` for an HTTP library, `calls` for a client.
     """
 
     library: str
     module: str
-    install: Callable[[ModuleType, Calls], Undo]
+    home: str
     sees: str
 
 
 TABLE: tuple[Hook, ...] = (
-    Hook("httpx", "httpx", httpx.install, "attempts"),
-    Hook("httpx2", "httpx2", httpx.install, "attempts"),
-    Hook("openai", "openai._base_client", stainless.install, "calls"),
-    Hook("anthropic", "anthropic._base_client", stainless.install, "calls"),
+    Hook("httpx", "httpx", "spanscript._hooks.httpx", "attempts"),
+    Hook("httpx2", "httpx2", "spanscript._hooks.httpx", "attempts"),
+    Hook("openai", "openai._base_client", "spanscript._hooks.stainless", "calls"),
+    Hook("anthropic", "anthropic._base_client", "spanscript._hooks.stainless", "calls"),
 )
 
 
-def install(calls: Calls) -> Undo:
+def install(calls: Callable[[], Calls]) -> Undo:
     """
     Hook every library of the table as soon as the app imports it.
+
+    Args:
+        calls: Gives what the hooks report to; asked when the first library is there.
 
     Returns:
         A function that takes all hooks off.
@@ -52,5 +57,5 @@ def install(calls: Calls) -> Undo:
     return lambda: undo_all(undos)
 
 
-def _when_imported(hook: Hook, calls: Calls) -> Undo:
-    return when_imported(hook.module, lambda module: hook.install(module, calls))
+def _when_imported(hook: Hook, calls: Callable[[], Calls]) -> Undo:
+    return when_imported(hook.module, lambda module: import_module(hook.home).install(module, calls()))

@@ -1,0 +1,42 @@
+"""
+What records calls, put together: loaded when the app imports the first library that is hooked.
+
+An app that uses none of them need not load it, and `opentelemetry-instrument` starts every app.
+"""
+
+from __future__ import annotations
+
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from spanscript._calls import Calls
+from spanscript._content import Content
+from spanscript._meters import Meters
+from spanscript._telemetry import Telemetry
+from spanscript._tracers import Tracers
+from spanscript.config import Settings
+from spanscript.transcript.processor import TranscriptProcessor
+
+
+def make_calls(
+    settings: Settings,
+    tracer_provider: TracerProvider | None,
+    meter_provider: MeterProvider | None,
+    logger_provider: LoggerProvider | None,
+) -> Calls:
+    """Make what hooks report to; for `None` see `spanscript.instrument`."""
+    meters = Meters(meter_provider)
+    tracers = Tracers(tracer_provider, _transcript(settings, meters))
+    return Calls(Telemetry(tracers, meters, Content(settings.capture, logger_provider)))
+
+
+def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:
+    if settings.directory is None:
+        return None
+    return TranscriptProcessor(
+        settings.directory,
+        max_bytes=settings.max_bytes,
+        write=settings.write,
+        on_lost=meters.lost,
+    )
