@@ -259,11 +259,18 @@ def test_doctor_tells_where_things_go(run, monkeypatch, tmp_path, environment, p
     assert says in run("doctor", place=place)[1].decode()
 
 
-@pytest.mark.parametrize(("argv", "passed"), [([], []), (["--local"], ["--local"]), (["--live"], ["--live"])])
+@pytest.mark.parametrize(
+    ("argv", "passed"),
+    [
+        ([], ("loopback", None, False)),
+        (["--local", "--json"], ("local", None, True)),
+        (["--live", "--dir", "run"], ("live", "run", False)),
+    ],
+)
 def test_demo_is_handed_over(run, monkeypatch, argv, passed):
     seen = []
     fake = type(sys)("spanscript.demo")
-    fake.main = lambda argv: seen.append(argv) or 7
+    fake.main = lambda mode, *, directory, as_json: seen.append((mode, directory, as_json)) or 7
     monkeypatch.setitem(sys.modules, "spanscript.demo", fake)
 
     assert run("demo", *argv, place=None)[0] == 7

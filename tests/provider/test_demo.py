@@ -38,7 +38,7 @@ def _demo(*argv, **extra):
     command = [
         sys.executable,
         "-c",
-        "import sys; from spanscript.demo import main; sys.exit(main(sys.argv[1:]))",
+        "import sys; from spanscript.cli import main; sys.exit(main(['demo', *sys.argv[1:]]))",
         *argv,
     ]
     return subprocess.run(
@@ -125,12 +125,12 @@ def test_live_without_a_key_says_so():
 
 
 @pytest.mark.parametrize(
-    ("argv", "missing", "extra"), [([], "openai", "demo"), (["--local"], "xllamacpp", "local")]
+    ("mode", "missing", "extra"), [("loopback", "openai", "demo"), ("local", "xllamacpp", "local")]
 )
-def test_what_is_not_installed_is_named(monkeypatch, capsys, argv, missing, extra):
+def test_what_is_not_installed_is_named(monkeypatch, capsys, mode, missing, extra):
     found = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == missing else found(name))
-    assert demo.main(argv) == 2
+    assert demo.main(mode) == 2
     assert f"{missing} is missing: pip install 'spanscript[{extra}]'" in capsys.readouterr().err
 
 

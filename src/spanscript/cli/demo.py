@@ -6,6 +6,8 @@ import argparse
 from importlib import import_module
 from typing import Final
 
+from spanscript.config import SPANSCRIPT_DIR
+
 EXAMPLE: Final = "spanscript demo"
 
 _MODES: Final = {
@@ -18,10 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     modes = parser.add_mutually_exclusive_group()
     for name, meaning in _MODES.items():
-        modes.add_argument(f"--{name}", action="store_true", help=meaning)
+        modes.add_argument(f"--{name}", dest="mode", action="store_const", const=name, help=meaning)
+    parser.set_defaults(mode="loopback")
+    parser.add_argument(
+        "--dir",
+        help=f"where the transcript goes (default: ${SPANSCRIPT_DIR}, else a new temporary directory)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the spans as JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo."""
-    argv = [f"--{name}" for name in _MODES if getattr(args, name)]
-    return int(import_module("spanscript.demo").main(argv))
+    return int(import_module("spanscript.demo").main(args.mode, directory=args.dir, as_json=args.json))

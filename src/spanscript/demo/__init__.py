@@ -6,16 +6,16 @@ With `--local` a real model answers, offline; with `--live` the real providers d
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from spanscript.config import SPANSCRIPT_DIR
 
 if TYPE_CHECKING:
     from spanscript.demo.run import Outcome
@@ -25,26 +25,24 @@ _NEEDED = ("openai", "anthropic", "opentelemetry.proto", "opentelemetry.exporter
 _DISTRO = "opentelemetry.distro"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. Returns its exit code: 1 if the agent failed, 2 if the demo cannot run."""
-    args = _parser().parse_args(argv)
-    mode = "local" if args.local else "live" if args.live else "loopback"
+def main(mode: str = "loopback", *, directory: str | None = None, as_json: bool = False) -> int:
+    """
+    Run the demo and show what it recorded.
+
+    Args:
+        mode: Who answers: `loopback`, `local` or `live`.
+        directory: Of the transcript; default: `SPANSCRIPT_DIR`, else a new temporary directory.
+        as_json: Print the spans as JSON.
+
+    Returns:
+        The exit code: 1 if the agent failed, 2 if the demo cannot run.
+    """
     missing = _missing(mode)
     if missing:
         extra = "local" if mode == "local" else "demo"
         print(f"spanscript demo: {missing} is missing: pip install 'spanscript[{extra}]'", file=sys.stderr)
         return 2
-    return _demo(mode, _directory(args.dir), as_json=args.json)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="spanscript demo", description=__doc__)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--local", action="store_true", help="ask a real model on this machine")
-    which.add_argument("--live", action="store_true", help="ask the real providers, with your keys")
-    parser.add_argument("--dir", help="where the transcript goes (default: a new temporary directory)")
-    parser.add_argument("--json", action="store_true", help="print the spans as JSON")
-    return parser
+    return _demo(mode, _directory(directory or os.environ.get(SPANSCRIPT_DIR)), as_json=as_json)
 
 
 def _missing(mode: str) -> str | None:
