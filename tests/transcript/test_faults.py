@@ -353,7 +353,7 @@ def test_a_full_disk(tmp_path):
     script = (
         f"{mount} && exec {sys.executable} -c 'import test_faults; test_faults.fill_and_free(\"{tmp_path}\")'"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [*unshare, "sh", "-c", script],
         env=environment,

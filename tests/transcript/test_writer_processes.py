@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from asks import Step, ask, check_numbers, in_child, messages_of, note, notes, read, wait_for
@@ -257,7 +256,7 @@ writer.write(note("a"))
     ],
 )
 def test_the_end_of_the_interpreter_is_silent(tmp_path, end, code):
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", EXITS + end, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
