@@ -57,7 +57,7 @@ class Owner(Protocol):
 
 
 class Wire(Struct, frozen=True):
-    """A request as the HTTP library sends it; `content` is the body, `url` has no query and no credentials."""
+    """A request as the HTTP library sends it; `url` is without query and credentials."""
 
     method: str
     url: str
@@ -201,12 +201,12 @@ class Attempt:
                 return "cancelled", failure_of(error), False
             return self._failed(how, failure_of(error), retryable=is_retryable_exception(error))
         failure = reply.failure if reply else None
-        if (self.http_status or 0) >= 400:
+        if (self.http_status or 0) >= 300:
             failure = failure or Failure(type=str(self.http_status))
-        elif failure is None and how != "whole" and (reply is None or not reply.complete):
+        elif failure is None and (reply is None or not reply.complete):
             if how == "closed":
                 return "abandoned", None, None
-            failure = Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
+            failure = self._unfinished(how)
         if failure is None:
             return "ok", None, None
         return self._failed(how, failure, retryable=is_retryable(self.http_status, failure))
