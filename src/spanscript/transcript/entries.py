@@ -81,9 +81,9 @@ class Stamp(Struct, frozen=True):
 
 def lines(entries: Iterable[Entry], stamp: Stamp, seq: int) -> bytes:
     """The finished lines, each with its newline, numbered from *seq*."""
-    head = f'","timestamp":"{timestamp(stamp.time_ns)}","writer":"{stamp.writer}","seq":'
+    head = f'","timestamp":"{timestamp(stamp.time_ns)}","writer":"{stamp.writer}","seq":'.encode()
     return b"".join(
-        b'{"type":"%b%b%d,%b}\n' % (entry.type.encode(), head.encode(), number, entry.fields)
+        b'{"type":"%b%b%d,%b}\n' % (entry.type.encode(), head, number, entry.fields)
         for number, entry in enumerate(entries, seq)
     )
 
@@ -127,9 +127,7 @@ def tool_schemas(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
     return _entry("tool_schemas", ids, {"hash": digest}, schemas=one_line(raw))
 
 
-def message(
-    raw: bytes, digest: str, parent: str | None, iteration: int | None, ids: SpanIds | None
-) -> Entry:
+def message(raw: bytes, digest: str, parent: str | None, iteration: int | None, ids: SpanIds | None) -> Entry:
     """A message: its own members beside the envelope's, or whole where they would meet."""
     head = _members(ids, {"hash": digest}) + (b',"parent":' + _encode(parent))
     if iteration is not None:
