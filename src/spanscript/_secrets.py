@@ -7,13 +7,13 @@ So the keys that requests were authorised with are looked for, exactly, in whate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
 MASK: Final = "[secret]"
 """Stands where a key stood."""
 
-_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_HEADERS: Final = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
 _SHORTEST: Final = 16
 """Shorter ones are placeholders of tests and local servers, and words."""
 
@@ -22,12 +22,14 @@ _MOST: Final = 64
 _known: tuple[bytes, ...] = ()
 
 
-def remember(headers: Mapping[str, str]) -> None:
-    """Take note of the keys that a request is authorised with."""
+def remember(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Take note of the keys that a request is authorised with, by its headers' names and values."""
     global _known  # noqa: PLW0603  # replaced as a whole, so that threads need no lock
-    for name in _HEADERS:
-        secret = headers.get(name, "").rpartition(" ")[2].encode()
-        if len(secret) >= _SHORTEST and secret not in _known:
+    for name, value in headers:
+        if name.lower() not in _HEADERS:
+            continue
+        secret = value.rpartition(b" ")[2]
+        if len(secret) >= _SHORTEST and secret.isascii() and secret not in _known:
             _known = (*_known, secret)[-_MOST:]
 
 

@@ -27,6 +27,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """Every dialect by its name."""
 
 
+METHOD: Final = "POST"
+"""Of every request for a model's answer."""
+
+
 class Match(Struct, frozen=True):
     """
     What a path says of a request.
@@ -53,7 +57,7 @@ def find(method: str, path: str) -> Match | None:
     Returns:
         `None` for what is no request for a model's answer. Costs well under a microsecond then.
     """
-    if method != "POST":
+    if method != METHOD:
         return None
     if path.endswith("/"):
         path = path.rstrip("/")

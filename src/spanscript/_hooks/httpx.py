@@ -8,7 +8,7 @@ whatever it does not know (`anthropic` looks up `stream_observer` there, `httpx2
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import ModuleType, TracebackType
 from typing import Any, Final
 
@@ -20,14 +20,16 @@ from spanscript._patch import Undo, patch, undo_all
 from spanscript._secrets import remember
 from spanscript._unread import end_unread, watch
 
-_KEPT_HEADERS: Final = (
-    "content-type",
-    "content-encoding",
-    "retry-after",
-    "retry-after-ms",
-    "x-should-retry",
-    "x-request-id",
-    "request-id",
+_KEPT_HEADERS: Final = frozenset(
+    {
+        b"content-type",
+        b"content-encoding",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"x-request-id",
+        b"request-id",
+    }
 )
 """What is taken from an answer's headers. Nothing is ever taken from a request's."""
 
@@ -74,6 +76,8 @@ class _Hook:
 
     @guarded
     def _begin(self, request: Any, **_: Any) -> Sending | None:
+        if request.method != _dialects.METHOD:
+            return None  # before the URL, which httpx puts together anew each time it is asked
         url = request.url
         path = url.raw_path.partition(b"?")[0].decode("ascii")
         match = _dialects.find(request.method, path)
@@ -84,14 +88,13 @@ class _Hook:
         except self._request_not_read:
             return None  # an upload that is produced while it is sent: no LLM request is
         shown = f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
-        remember(request.headers)
+        remember(request.headers.raw)
         port = url.port or _PORTS.get(url.scheme)
         return self._calls.sending(match, Wire(request.method, shown, url.host, port, content), self._name)
 
     @guarded
     def _take(self, attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], Any]) -> None:
-        headers = response.headers
-        attempt.respond(response.status_code, {k: headers[k] for k in _KEPT_HEADERS if k in headers})
+        attempt.respond(response.status_code, _kept(response.headers.raw))
         try:
             body = response.content
         except self._response_not_read:
@@ -100,18 +103,29 @@ class _Hook:
             attempt.whole(body)
 
 
+def _kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """From the raw pairs: to ask httpx for one name after the other takes five times as long."""
+    return {
+        lower.decode(): value.decode("latin-1")
+        for name, value in headers
+        if (lower := name.lower()) in _KEPT_HEADERS
+    }
+
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 def _leg(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
     response = wrapped(*args, **kwargs)
-    _note_leg(response)
+    if current_attempt() is not None:
+        _note_leg(response)
     return response
 
 
 async def _aleg(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
     response = await wrapped(*args, **kwargs)
-    _note_leg(response)
+    if current_attempt() is not None:
+        _note_leg(response)
     return response
 
 
