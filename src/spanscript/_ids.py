@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 
 
 def new_call_id() -> str:
@@ -17,4 +16,5 @@ def new_call_id() -> str:
     value = int.from_bytes(os.urandom(10), "big") | (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

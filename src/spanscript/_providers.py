@@ -8,6 +8,7 @@ name there carry their own (`openrouter`, `together`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _BY_HOST_SUFFIX: Final[Mapping[str, str]] = {
@@ -48,6 +49,7 @@ _BY_CLASS: Final[Mapping[str, str]] = {
 """Name of a class in a client's line of ancestors → provider."""
 
 
+@lru_cache(maxsize=256)
 def provider_of_host(host: str) -> str | None:
     """The provider that owns *host*, or `None`."""
     labels = host.lower().split(".")

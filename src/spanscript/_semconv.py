@@ -99,6 +99,7 @@ _REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
     "conversation_id": ("gen_ai.conversation.id", _text),
 }
 _OPENAI_REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
+    **_REQUEST,
     "service_tier": ("openai.request.service_tier", _text),
 }
 _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -177,7 +178,7 @@ def known(values: Mapping[str, Value | None]) -> Attributes:
 
 def of_request(request: Request) -> Attributes:
     """What a call span tells of what was asked."""
-    table = {**_REQUEST, **_OPENAI_REQUEST} if request.provider == "openai" else _REQUEST
+    table = _OPENAI_REQUEST if request.provider == "openai" else _REQUEST
     attributes = _mapped(table, request.params)
     return attributes | known(
         {

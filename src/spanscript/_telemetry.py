@@ -102,9 +102,11 @@ class Telemetry:
         """Complete the call span and close it, if it is ours; count tokens and time."""
         holder: _CallSpan | None = call.span
         if holder is not None and holder.span.is_recording():
-            holder.span.set_attributes(_ending(call))
+            holder.span.set_attributes(_ending(call, owned=holder.owned))
             if holder.owned:
-                self._complete(holder.span, call)
+                if call.last is not None:
+                    self._content.record(holder.span, call.last)
+                _set_error(holder.span, call.failure)
         if holder is not None and holder.owned:
             holder.span.end(end_time=call.ended_ns)
             self._meters.call(call)
@@ -136,12 +138,14 @@ class Telemetry:
         span = self._tracers.current().start_span(
             _name(info.operation, info.model),
             kind=SpanKind.CLIENT,
-            attributes=semconv.at_start(
-                info.operation, info.provider, info.model, info.server_address, info.server_port
-            ),
+            attributes={
+                semconv.CALL_ID: call.id,
+                **semconv.at_start(
+                    info.operation, info.provider, info.model, info.server_address, info.server_port
+                ),
+            },
             start_time=call.started_ns,
         )
-        span.set_attribute(semconv.CALL_ID, call.id)
         return _CallSpan(span, owned=True)
 
     def _describe(self, holder: _CallSpan, call: Call, attempt: Attempt) -> None:
@@ -155,32 +159,30 @@ class Telemetry:
         if request.model != call.info.model:
             holder.span.update_name(_name(call.info.operation, request.model))
 
-    def _complete(self, span: Span, call: Call) -> None:
-        outcome = call.last.outcome if call.last else None
-        if outcome is not None:
-            if outcome.reply is not None:
-                span.set_attributes(semconv.of_reply(outcome.reply))
-            if outcome.first_chunk_ns is not None:
-                first = (outcome.first_chunk_ns - call.started_ns) / 1e9
-                span.set_attribute("gen_ai.response.time_to_first_chunk", first)
-        if call.last is not None:
-            self._content.record(span, call.last)
-        _set_error(span, call.failure)
-
 
 _SUPPRESS_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001  # shared with contrib
 _SUPPRESS: Final = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001
 
 
-def _ending(call: Call) -> semconv.Attributes:
-    return semconv.known(
+def _ending(call: Call, *, owned: bool) -> semconv.Attributes:
+    """What is told of a call at its end, all at once: each telling costs as much as several attributes."""
+    attributes = semconv.known(
         {
-            semconv.CALL_ID: call.id,
+            semconv.CALL_ID: None if owned else call.id,
             semconv.ATTEMPT: call.attempts - 1 if call.attempts else None,
             semconv.STATUS: call.status,
             semconv.ERROR_TYPE: call.failure.type if call.failure else None,
         }
     )
+    outcome = call.last.outcome if call.last else None
+    if owned and outcome is not None:
+        if outcome.reply is not None:
+            attributes |= semconv.of_reply(outcome.reply)
+        if outcome.first_chunk_ns is not None:
+            attributes["gen_ai.response.time_to_first_chunk"] = (
+                outcome.first_chunk_ns - call.started_ns
+            ) / 1e9
+    return attributes
 
 
 def _set_error(span: Span, failure: Failure | None) -> None:
