@@ -35,7 +35,7 @@ def test_a_key_in_a_prompt_and_in_the_answer(style, stream, provider, recording)
     provider.script(*[{"answer": {"texts": [f"Your key is {KEY}."]}}] * 2)
 
     for _ in range(2):
-        answer = httpx.post(
+        httpx.post(
             f"{provider.openai_url}/chat/completions", json={**ASK, "stream": stream}, headers=HEADERS[style]
         )
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spanscript import _wire
 from spanscript._dialects import DIALECTS
 from spanscript._exchange import Event, Failure, Text
+from spanscript._inflate import inflate
 
 SSE = "text/event-stream"
 CHAT = DIALECTS["chat_completions"]
@@ -64,14 +65,14 @@ def test_inflate(encoding, size):
     data = ENCODED[encoding](TEXT)
     chunks = [data[at : at + size] for at in range(0, len(data), size)]
 
-    assert _wire.inflate([b"", *chunks, b""], encoding) == TEXT
+    assert inflate([b"", *chunks, b""], encoding) == TEXT
 
 
 @encodings
 def test_inflate_what_came(encoding):
     data = ENCODED[encoding](TEXT)
     for end in range(0, len(data), max(1, len(data) // 50)):
-        assert TEXT.startswith(_wire.inflate([data[:end]], encoding))
+        assert TEXT.startswith(inflate([data[:end]], encoding))
 
 
 @encodings
@@ -79,22 +80,22 @@ def test_inflate_garbage(encoding):
     data = bytearray(ENCODED[encoding](TEXT))
     for at in range(0, len(data), max(1, len(data) // 50)):
         garbled = bytes(data[:at]) + b"\xff\x00garbage" + bytes(data[at:])
-        assert isinstance(_wire.inflate([garbled], encoding), bytes)
+        assert isinstance(inflate([garbled], encoding), bytes)
 
 
 @encodings
 def test_bombs_stop(encoding):
     bomb = ENCODED[encoding](bytes(50 * 2**20))
 
-    assert _wire.inflate([bomb], encoding, limit=2**20) == bytes(2**20)
+    assert inflate([bomb], encoding, limit=2**20) == bytes(2**20)
 
 
 def test_gzip_in_several_members():
-    assert _wire.inflate([gzip.compress(b"a") + gzip.compress(b"b")], "gzip") == b"ab"
+    assert inflate([gzip.compress(b"a") + gzip.compress(b"b")], "gzip") == b"ab"
 
 
 def test_unknown_encoding():
-    assert _wire.inflate([b"x"], "compress") == b""
+    assert inflate([b"x"], "compress") == b""
 
 
 # --- SSE

@@ -26,6 +26,7 @@ from spanscript._failures import (
     retry_after_ms,
 )
 from spanscript._guard import guarded
+from spanscript._inflate import inflate
 from spanscript._secrets import mask
 
 End = Literal["whole", "marker", "eof", "closed", "superseded"]
@@ -185,7 +186,7 @@ class Attempt:
         data = b"".join(self._chunks)
         encoding = self.headers.get("content-encoding", "")
         if encoding:
-            data = _wire.inflate([data], encoding)
+            data = inflate([data], encoding)
         kind = self.headers.get("content-type", "")
         reply = _wire.read(self.request.dialect, kind, mask(data), self.http_status or 200)
         return _masked(reply) if self._times else reply
