@@ -36,7 +36,6 @@ def patch(module: ModuleType, path: str, wrapper: Wrapper) -> Undo:
     try:
         owner, name, original = wrapt.resolve_path(module, path)
     except AttributeError:
-        missing.add(f"{module.__name__}.{path}")
         _LOG.warning(
             "%s.%s is not there in the version installed: what goes through it is not recorded. "
             "See `spanscript doctor`.",
@@ -59,8 +58,13 @@ def patch(module: ModuleType, path: str, wrapper: Wrapper) -> Undo:
     return undo
 
 
-missing: Final[set[str]] = set()
-"""Names that were to be wrapped and were not there."""
+def is_there(module: ModuleType, path: str) -> bool:
+    """Whether *module* has what is to be wrapped."""
+    try:
+        wrapt.resolve_path(module, path)
+    except AttributeError:
+        return False
+    return True
 
 
 def when_imported(name: str, install: Callable[[ModuleType], Undo]) -> Undo:

@@ -6,13 +6,14 @@ A hook gets the module as an argument once the app has imported it; no library i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from spanscript._patch import Undo, undo_all, when_imported
+from spanscript._patch import Undo, Wrapper, is_there, patch, undo_all, when_imported
 
 if TYPE_CHECKING:
     from spanscript._calls import Calls
@@ -25,7 +26,7 @@ class Hook(Struct, frozen=True):
     Attributes:
         library: Its import name and its name on PyPI.
         module: The module whose import triggers the hook.
-        home: Our module for it. Its `install(module, calls)` puts the wrappers on, and returns the undo.
+        home: Our module for it. Its `wrappers(module, calls)` tells what goes around which function.
         sees: `attempts` for an HTTP library, `calls` for a client.
     """
 
@@ -57,5 +58,26 @@ def install(calls: Callable[[], Calls]) -> Undo:
     return lambda: undo_all(undos)
 
 
+def missing_names(hook: Hook) -> list[str]:
+    """
+    The names that *hook* wants to wrap and that the version installed does not have. Imports the library.
+
+    Raises:
+        ImportError: It is not installed, or cannot be imported.
+    """
+    module = import_module(hook.module)
+    return [path for path in _wrappers(hook, module, None) if not is_there(module, path)]
+
+
 def _when_imported(hook: Hook, calls: Callable[[], Calls]) -> Undo:
-    return when_imported(hook.module, lambda module: import_module(hook.home).install(module, calls()))
+    return when_imported(hook.module, lambda module: _put_on(hook, module, calls()))
+
+
+def _put_on(hook: Hook, module: ModuleType, calls: Calls) -> Undo:
+    undos = [patch(module, path, wrapper) for path, wrapper in _wrappers(hook, module, calls).items()]
+    return lambda: undo_all(undos)
+
+
+def _wrappers(hook: Hook, module: ModuleType, calls: Calls | None) -> Mapping[str, Wrapper]:
+    found: Mapping[str, Wrapper] = import_module(hook.home).wrappers(module, calls)
+    return found

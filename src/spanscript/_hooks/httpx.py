@@ -8,7 +8,7 @@ whatever it does not know (`anthropic` looks up `stream_observer` there, `httpx2
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import ModuleType, TracebackType
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from spanscript import _dialects
 from spanscript._attempt import Attempt, Wire
 from spanscript._calls import Calls, Sending, current_attempt
 from spanscript._guard import guarded
-from spanscript._patch import Undo, patch, undo_all
+from spanscript._patch import Wrapper
 from spanscript._secrets import remember
 from spanscript._unread import end_unread, watch
 
@@ -34,16 +34,15 @@ _KEPT_HEADERS: Final = frozenset(
 """What is taken from an answer's headers. Nothing is ever taken from a request's."""
 
 
-def install(module: ModuleType, calls: Calls) -> Undo:
-    """Hook *module*, which is httpx or httpx2."""
+def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
+    """What goes around which function of *module*, which is httpx or httpx2."""
     hook = _Hook(module, calls)
-    undos = [
-        patch(module, "Client.send", hook.send),
-        patch(module, "AsyncClient.send", hook.asend),
-        patch(module, "HTTPTransport.handle_request", _leg),
-        patch(module, "AsyncHTTPTransport.handle_async_request", _aleg),
-    ]
-    return lambda: undo_all(undos)
+    return {
+        "Client.send": hook.send,
+        "AsyncClient.send": hook.asend,
+        "HTTPTransport.handle_request": _leg,
+        "AsyncHTTPTransport.handle_async_request": _aleg,
+    }
 
 
 class _Hook:

@@ -16,20 +16,16 @@ from msgspec import Struct
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calling, Calls
 from spanscript._failures import retry_after_ms
-from spanscript._patch import Undo, patch, undo_all
+from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_class, provider_of_host
 
 _SHOULD_RETRY: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
-def install(module: ModuleType, calls: Calls) -> Undo:
-    """Hook *module*, an SDK's `_base_client`."""
+def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
+    """What goes around which function of *module*, an SDK's `_base_client`."""
     hook = _Hook(module, calls)
-    undos = [
-        patch(module, "SyncAPIClient.request", hook.request),
-        patch(module, "AsyncAPIClient.request", hook.arequest),
-    ]
-    return lambda: undo_all(undos)
+    return {"SyncAPIClient.request": hook.request, "AsyncAPIClient.request": hook.arequest}
 
 
 class Retries(Struct, frozen=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Final
 
 from spanscript import config
 from spanscript._exchange import Json
+from spanscript._json import loads
 from spanscript._version import __version__
 from spanscript.cli import _source
 from spanscript.cli._table import print_table
@@ -95,9 +98,10 @@ def _print(report: Mapping[str, Json]) -> None:
 def _libraries() -> Iterator[dict[str, str | None]]:
     from spanscript._hooks import TABLE  # noqa: PLC0415  # no other command needs it
 
+    findings = _findings()
     for hook in TABLE:
         version = _version(hook.library)
-        why = _why_not(version)
+        why = _why_not(version, findings.get(hook.library))
         reason = why or f"its {hook.sees}, once the app imports it"
         yield {"name": hook.library, "version": version, "hooked": "no" if why else "yes", "why": reason}
     for name, why in _UNHOOKED.items():
@@ -105,10 +109,21 @@ def _libraries() -> Iterator[dict[str, str | None]]:
             yield {"name": name, "version": version, "hooked": "no", "why": why}
 
 
-def _why_not(version: str | None) -> str | None:
+def _findings() -> Mapping[str, list[str] | str]:
+    """What a process that imports the libraries finds wrong with them."""
+    command = [sys.executable, "-m", "spanscript._hooks"]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # ourselves
+    return loads(done.stdout) if done.returncode == 0 else {}
+
+
+def _why_not(version: str | None, finding: list[str] | str | None) -> str | None:
     if version is None:
         return "not installed"
-    return f"switched off by {config.DISABLED_INSTRUMENTATIONS}" if config.is_disabled() else None
+    if config.is_disabled():
+        return f"switched off by {config.DISABLED_INSTRUMENTATIONS}"
+    if isinstance(finding, str):
+        return f"it cannot be imported: {finding}"
+    return f"this version has no {', '.join(finding)}; the rest is hooked" if finding else None
 
 
 def _version(package: str) -> str | None:
