@@ -84,7 +84,7 @@ def over_http() -> Iterator[Received]:
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802
+        def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.path == "/v1/traces":
                 received.take(service.ExportTraceServiceRequest.FromString(body))

@@ -24,7 +24,7 @@ def messages(url: str, **more: Any) -> Any:
 
 
 def whole(send: Callable[..., Any]) -> Callable[[str], Any]:
-    return lambda url: send(url)
+    return send
 
 
 def stream(send: Callable[..., Any]) -> Callable[[str], Any]:
