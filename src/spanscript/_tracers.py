@@ -9,6 +9,7 @@ Whose tracer carries our spans: the given provider's, the app's, or a private on
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from opentelemetry import trace
@@ -22,6 +23,7 @@ from spanscript._version import __version__
 from spanscript.transcript.processor import TranscriptProcessor
 
 SCOPE = "spanscript"
+_LOG = logging.getLogger("spanscript")
 
 
 class Tracers:
@@ -49,7 +51,7 @@ class Tracers:
 
     def _open(self, provider: trace.TracerProvider) -> trace.Tracer:
         if self._transcript is not None:
-            if not isinstance(provider, sdk.TracerProvider):
+            if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
                 provider = sdk.TracerProvider(shutdown_on_exit=False)
             attach(self._transcript, provider)
         tracer = provider.get_tracer(SCOPE, __version__)
@@ -58,12 +60,19 @@ class Tracers:
         return tracer
 
 
-def attach(transcript: TranscriptProcessor, provider: sdk.TracerProvider) -> None:
+def attach(transcript: TranscriptProcessor, provider: trace.TracerProvider) -> None:
     """Add *transcript* to *provider*, unless one for the same directory is there."""
+    add = getattr(provider, "add_span_processor", None)
+    if add is None:
+        _LOG.warning(
+            "No transcript is written: the tracer provider, a %s, takes no span processors.",
+            type(provider).__qualname__,
+        )
+        return
     present = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
     directories = [p.directory for p in present if isinstance(p, TranscriptProcessor)]
     if transcript.directory not in directories:
-        provider.add_span_processor(transcript)
+        add(transcript)
 
 
 class _RecordAnyway(sampling.Sampler):

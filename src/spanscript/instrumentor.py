@@ -53,7 +53,7 @@ def instrument(
     Raises:
         TypeError: A setting of an unknown name.
     """
-    chosen = replace(Settings.from_environment(), **settings)
+    chosen = _settled(replace(Settings.from_environment(), **settings))
 
     @functools.cache
     def calls() -> Calls:
@@ -100,6 +100,12 @@ def pre_instrument() -> None:
     """
     if not config.is_disabled():
         _without_sdk_tracing()
+
+
+def _settled(settings: Settings) -> Settings:
+    """The directory is meant as of now, whatever the app's working directory is when its first call comes."""
+    directory = settings.directory
+    return replace(settings, directory=os.path.abspath(directory)) if directory else settings  # noqa: PTH100
 
 
 def _without_sdk_tracing() -> Undo:
