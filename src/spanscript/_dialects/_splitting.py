@@ -20,6 +20,8 @@ _CONTEXT: Final = b'{"$transcript":"context"}'
 _MESSAGE: Final = b'{"$transcript":"message"}'
 
 _EMPTY: Final = re.compile(rb'null|""|\[[ \t\r\n]*\]|\{[ \t\r\n]*\}')
+_SPEAKS: Final = frozenset(b'{"')
+"""What a message begins with: an object's, or a string's, first byte."""
 _SYSTEM_ROLES: Final = ("system", "developer")
 
 
@@ -75,7 +77,7 @@ def _context(
     if not value.startswith(b"["):
         return _MESSAGE, (value,)
     # Numbers, and arrays of them, are tokens: all of them are one message.
-    if any(item[:1] not in b'{"' for item in items):
+    if not {item[0] for item in items} <= _SPEAKS:
         return (None, ()) if head else (_MESSAGE, (b"[" + b",".join(items) + b"]",))
     elements = [*head, _CONTEXT] if items else head
     return b"[" + b",".join(elements) + b"]", items
