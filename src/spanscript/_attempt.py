@@ -74,10 +74,11 @@ class Attempt:
         "__weakref__",
         "_chunks",
         "_ends",
+        "_first",
+        "_last",
         "_marker",
         "_size",
         "_started",
-        "_times",
         "call",
         "headers",
         "http_status",
@@ -104,7 +105,8 @@ class Attempt:
         self.outcome: Outcome | None = None
         self.started_ns = time.time_ns()
         self._started = time.perf_counter_ns()
-        self._times: list[int] = []
+        self._first: int | None = None
+        self._last = self._started
         self._chunks: list[bytes] = []
         self._size = 0
         terminal = request.dialect.terminal
@@ -135,7 +137,9 @@ class Attempt:
         """Take some bytes of a streamed answer, as they came over the wire."""
         if self.outcome is not None:
             return
-        self._times.append(time.perf_counter_ns())
+        self._last = time.perf_counter_ns()
+        if self._first is None:
+            self._first = self._last
         self._size += len(data)
         if self._size <= config.MAX_ANSWER_BYTES:
             self._chunks.append(data)
@@ -158,20 +162,20 @@ class Attempt:
         # next() of a count is one step for the interpreter: of two threads, one gets 0.
         if self.outcome is not None or next(self._ends):
             return
-        self.outcome = self._judge(how, error)
+        self.outcome = self._judge(how, error) or self._unjudged()
         self._chunks.clear()
         self.call.attempt_ended(self)
 
+    @guarded
     def _judge(self, how: End, error: BaseException | None) -> Outcome:
         reply = self._read() if self._chunks else None
         status, failure, retryable = self._verdict(how, error, reply)
-        streamed = bool(self._times)
-        ended = self._times[-1] if how == "closed" and error is None and streamed else time.perf_counter_ns()
+        dropped = how == "closed" and error is None and self._first is not None
         return Outcome(
             status=status,
             started_ns=self.started_ns,
-            ended_ns=self.started_ns + ended - self._started,
-            first_chunk_ns=self.started_ns + self._times[0] - self._started if streamed else None,
+            ended_ns=self._wall(self._last if dropped else time.perf_counter_ns()),
+            first_chunk_ns=self._wall(self._first) if self._first is not None else None,
             http_status=self.http_status,
             request_id=self.headers.get("x-request-id") or self.headers.get("request-id"),
             reply=reply,
@@ -181,6 +185,21 @@ class Attempt:
             truncated=self._size > config.MAX_ANSWER_BYTES,
         )
 
+    def _unjudged(self) -> Outcome:
+        """A fault of ours must not leave the call without an end."""
+        failure = Failure("unreadable", "spanscript failed to read how this ended")
+        return Outcome(
+            status="error",
+            started_ns=self.started_ns,
+            ended_ns=self._wall(time.perf_counter_ns()),
+            http_status=self.http_status,
+            failure=failure,
+        )
+
+    def _wall(self, clock: int) -> int:
+        """A reading of the performance counter as nanoseconds since the epoch."""
+        return self.started_ns + clock - self._started
+
     @guarded
     def _read(self) -> Reply | None:
         data = b"".join(self._chunks)
@@ -189,7 +208,7 @@ class Attempt:
             data = inflate([data], encoding)
         kind = self.headers.get("content-type", "")
         reply = _wire.read(self.request.dialect, kind, mask(data), self.http_status or 200)
-        return _masked(reply) if self._times else reply
+        return _masked(reply) if self._first is not None else reply
 
     def _verdict(
         self, how: End, error: BaseException | None, reply: Reply | None
