@@ -15,9 +15,15 @@ import msgspec
 
 from spanscript._exchange import Json
 
+
+def _refuse(number: str) -> Json:
+    raise ValueError(number)
+
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _value = msgspec.json.Decoder()
+_floatless = msgspec.json.Decoder(float_hook=_refuse)
 _scan = JSONDecoder().raw_decode
 _SPACE = " \t\n\r"
 
@@ -52,6 +58,19 @@ def canonical(value: Json) -> bytes:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")
+
+
+def maybe_canonical(data: bytes) -> bytes | None:
+    """
+    `canonical(loads(data))`, ten times as fast.
+
+    Returns:
+        `None` for what has floats, which msgspec writes in its own way, and for what msgspec refuses.
+    """
+    try:
+        return msgspec.json.encode(_floatless.decode(data), order="sorted")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def members(data: bytes) -> dict[str, bytes]:

@@ -100,9 +100,7 @@ class Conversation:
         """They are not, or not all."""
         self._new.clear()
 
-    def _of_split(
-        self, request: Request, split: Split, body_sha256: str, ids: SpanIds | None
-    ) -> list[Entry]:
+    def _of_split(self, request: Request, split: Split, body_sha256: str, ids: SpanIds | None) -> list[Entry]:
         _loads_strictly(split.skeleton)
         found: list[Entry] = []
         system = tools = None
@@ -148,15 +146,19 @@ class Conversation:
     def _hash(self, parent: str, raw: bytes) -> str:
         digest = self._hashes.get((parent, raw))
         if digest is None:
-            digest = hash_of(_loads_strictly(raw), parent)
+            text = _json.maybe_canonical(raw)
+            digest = _digest(_json.canonical(_loads_strictly(raw)) if text is None else text, parent)
             self._hashes.put((parent, raw), digest, len(raw) + _OVERHEAD)
         return digest
 
 
 def hash_of(value: Json, parent: str = "") -> str:
     """The name of a message, system prompt or tool list; 32 hex digits."""
-    text = parent.encode() + b"\n" + _json.canonical(value)
-    return sha256(text).digest()[:16].hex()
+    return _digest(_json.canonical(value), parent)
+
+
+def _digest(text: bytes, parent: str) -> str:
+    return sha256(parent.encode() + b"\n" + text).digest()[:16].hex()
 
 
 def _loads_strictly(raw: bytes) -> Json:
