@@ -1,0 +1,88 @@
+"""
+The table: client × wire API × way of reading × colour × fault.
+
+Each case runs twice with the same script, bare and recorded. The app must see no difference, the server
+neither, and what is recorded must be what the server knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("proof")
+
+from apps import ANSWER, COLOURS, App, Unavailable, run
+from faults import FAULTS, Fault
+from opentelemetry import trace
+from proof import (
+    attempts_are_requests,
+    nothing_leaks,
+    one_call,
+    parity,
+    replay_is_exact,
+    sent,
+    tokens_are_counted,
+)
+from quick import quick as quick
+from rows import ROWS, Row
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(row, colour, fault, id=f"{row.name}-{colour}-{fault.name}")
+        for row in ROWS
+        for fault in FAULTS
+        if row.kind in fault.kinds and any(part in row.name for part in fault.only)
+        for colour in (COLOURS if not fault.cancels else ("async",))
+    ]
+
+
+@pytest.mark.parametrize(("row", "colour", "fault"), _cases())
+def test_table(row: Row, colour: str, fault: Fault, provider: Any, request: Any) -> None:
+    bare, bare_sent = _bare(row, colour, fault, provider)
+    recording = request.getfixturevalue("recording")
+    provider.reset()
+    provider.script(*fault.steps)
+    with recording.provider.get_tracer("app").start_as_current_span("app") as outer:
+        seen = run(colour, _checked(App(provider, colour, fault), row, outer))
+        nothing_leaks(outer)
+    assert seen == bare
+    assert sent(provider) == bare_sent
+    provider.wait_for(1, finished=True)
+    statuses = fault.statuses if row.retries else fault.without_retries
+    call = one_call(recording, row, statuses, outer)
+    attempts_are_requests(recording, provider)
+    if statuses[-1] == "ok":
+        tokens_are_counted(call, recording, provider)
+    else:
+        _broken_is_told(row, fault, call, recording)
+    replay_is_exact(recording, provider.llm_requests)
+    parity(recording)
+
+
+def _bare(row: Row, colour: str, fault: Fault, provider: Any) -> tuple[Any, Any]:
+    provider.script(*fault.steps)
+    try:
+        seen = run(colour, App(provider, colour, fault).run(row))
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    return seen, sent(provider)
+
+
+async def _checked(app: App, row: Row, outer: Any) -> Any:
+    seen = await app.run(row)
+    nothing_leaks(trace.get_current_span())
+    assert trace.get_current_span() is outer
+    return seen
+
+
+def _broken_is_told(row: Row, fault: Fault, call: Any, recording: Any) -> None:
+    last = recording.attempts[-1].attributes
+    if fault.error is not None:
+        assert last["error.type"] == call.attributes["error.type"] == fault.error
+    error = recording.entries_of("provider_call_error")[-1]
+    if fault.arrived and row.api.dialect != "embeddings":
+        assert len(error["text"]) > len(ANSWER) / 4
+        assert ANSWER.startswith(error["text"])
