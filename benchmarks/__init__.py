@@ -1,0 +1,1 @@
+"""What spanscript costs, measured in pairs in one run: `python -m benchmarks [--json] [case …]`."""
