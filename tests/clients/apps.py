@@ -126,8 +126,6 @@ class App:
 
     async def let_go(self) -> None:
         """What the app dropped is garbage now, and the loop has closed its generators."""
-        if self.fault.reads not in ("break", "drop"):
-            return
         for _ in range(3):
             gc.collect()
             if self.colour == "async":
@@ -149,6 +147,8 @@ class App:
             raise
         except (Exception, asyncio.CancelledError) as error:
             self.see(error)
+            del error
+            await self.let_go()
 
     async def _cancelled(self, driver: Callable[[App], Any]) -> None:
         task = asyncio.ensure_future(self._noting(driver))

@@ -13,9 +13,18 @@ from typing import Any, Final
 from spanscript._dialects._bodies import error_of
 from spanscript._exchange import Event, Json
 from spanscript._shapes import integer, mapping, sequence, string
+from spanscript._wire import is_done, terminal
 
 _SAID_ONCE: Final = frozenset({"id", "type", "role", "index", "format", "channel", "model"})
 """Keys whose value is whole at once, and which some providers repeat in every delta."""
+
+
+def ends(event: Event) -> bool:
+    """Whether nothing follows an event: after an error clients read no further."""
+    return is_done(event) or event.name == "error" or bool(mapping(event.data).get("error"))
+
+
+TERMINAL: Final = terminal(ends, (b"[DONE]", b'"error"', b"event: error"))
 
 
 def assemble(events: Iterable[Event]) -> Json:

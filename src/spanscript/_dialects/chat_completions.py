@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript._dialects._bodies import Extras, reply_of
-from spanscript._dialects._chunks import assemble
+from spanscript._dialects._chunks import TERMINAL, assemble, ends
 from spanscript._dialects._parts import (
     Block,
     Builder,
@@ -32,7 +32,7 @@ from spanscript._exchange import (
     ToolResult,
 )
 from spanscript._shapes import integer, mapping, sequence, string
-from spanscript._wire import failure_in, is_done, terminal
+from spanscript._wire import failure_in
 
 EXTRAS: Final[Extras] = {
     "service_tier": ("service_tier",),
@@ -180,6 +180,6 @@ CHAT_COMPLETIONS: Final = Dialect(
     decode=decode,
     assemble=assemble,
     message=message,
-    terminal=terminal(is_done, (b"[DONE]",)),
-    ends=is_done,
+    terminal=TERMINAL,
+    ends=ends,
 )

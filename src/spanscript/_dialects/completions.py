@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript._dialects._bodies import reply_of
-from spanscript._dialects._chunks import assemble
+from spanscript._dialects._chunks import TERMINAL, assemble, ends
 from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects.chat_completions import EXTRAS
 from spanscript._exchange import Choice, Dialect, Json, Message, Reply
 from spanscript._shapes import integer, mapping, sequence, string
-from spanscript._wire import is_done, terminal
 
 
 def accepts(body: Mapping[str, bytes]) -> bool:
@@ -57,6 +56,6 @@ COMPLETIONS: Final = Dialect(
     decode=decode,
     assemble=assemble,
     message=prompt,
-    terminal=terminal(is_done, (b"[DONE]",)),
-    ends=is_done,
+    terminal=TERMINAL,
+    ends=ends,
 )
