@@ -50,7 +50,7 @@ class CallInfo(Struct, frozen=True):
         model: As the caller named it.
         server_address, server_port: The host that will be asked.
         retry: The client's own retries, if they are known.
-        traced: The client opens a span of its own for this call, with usage: ours must step back.
+        traced: A span of its own, with usage, may be opened for this call further in: ours must step back.
     """
 
     client: str

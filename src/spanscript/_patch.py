@@ -8,7 +8,7 @@ chain and does nothing. Patching twice patches once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
@@ -43,6 +43,12 @@ def patch(module: ModuleType, path: str, wrapper: Wrapper) -> Undo:
             path,
         )
         return _nothing
+    undos = [_put_on(owner, name, original, wrapper)]
+    undos += [_put_on(cls, name, own, wrapper) for cls, own in _taken_over(owner, name, original)]
+    return lambda: undo_all(undos)
+
+
+def _put_on(owner: Any, name: str, original: Any, wrapper: Wrapper) -> Undo:
     if _is_ours(original):
         return _nothing
     switch = _Switch()
@@ -56,6 +62,22 @@ def patch(module: ModuleType, path: str, wrapper: Wrapper) -> Undo:
             setattr(owner, name, original)
 
     return undo
+
+
+def _taken_over(owner: Any, name: str, original: Any) -> Iterator[tuple[type, Any]]:
+    """
+    Subclasses on which somebody put a wrapper around *original* before us, and those wrappers.
+
+    Other instrumentation wraps `OpenAI.request` where we wrap its base class's: calls would pass us by.
+    """
+    if not isinstance(owner, type):
+        return
+    subclasses: list[type] = type.__subclasses__(owner)
+    for cls in subclasses:
+        own = vars(cls).get(name)
+        if own is not None and _innermost(own) is _innermost(original):
+            yield cls, own
+        yield from _taken_over(cls, name, original)
 
 
 def is_there(module: ModuleType, path: str) -> bool:
@@ -111,12 +133,21 @@ class _Switch:
 
 def _is_ours(function: object) -> bool:
     """Whether a wrapper of ours that acts is anywhere in the chain."""
+    switches = (getattr(link, _MARK, None) for link in _chain(function))
+    return any(isinstance(switch, _Switch) and switch.on for switch in switches)
+
+
+def _innermost(function: object) -> object:
+    """What is left without all wrappers."""
+    *_, last = _chain(function)
+    return last
+
+
+def _chain(function: object) -> Iterator[object]:
+    """A function and what it is wrapped around, outermost first."""
     while function is not None:
-        switch = getattr(function, _MARK, None)
-        if isinstance(switch, _Switch) and switch.on:
-            return True
+        yield function
         function = getattr(function, "__wrapped__", None)
-    return False
 
 
 def _nothing() -> None:

@@ -130,8 +130,13 @@ class Telemetry:
 
     @guarded
     def suppressed(self) -> bool:
-        """Whether somebody asked that nothing be instrumented in this context."""
-        return bool(otel_context.get_value(_SUPPRESS))
+        """
+        Whether somebody asked that nothing be instrumented in this context.
+
+        Not if that is whose span stands for the call (Logfire does so): it knows neither the attempts nor
+        the transcript.
+        """
+        return bool(otel_context.get_value(_SUPPRESS)) and _outer_inference_span() is None
 
     def _open(self, call: Call) -> _CallSpan:
         info = call.info
@@ -204,7 +209,7 @@ def _outer_inference_span() -> Span | None:
     if (
         otel_context.get_value(_OUTER_KEY) is not None
         or attributes.get(semconv.OPERATION) in _INFERENCE
-        or attributes.get("openinference.span.kind") == "LLM"
+        or attributes.get("openinference.span.kind") in ("LLM", "EMBEDDING")
         or attributes.get("llm.request.type") in ("chat", "completion")
     ):
         return span

@@ -56,7 +56,7 @@ class _Hook:
         self._calls = calls
 
     def request(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        calling = self._begin(instance, args, kwargs)
+        calling = self._begin(wrapped, instance, args, kwargs)
         if calling is None:
             return wrapped(*args, **kwargs)
         with calling:
@@ -66,17 +66,17 @@ class _Hook:
     async def arequest(
         self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any
     ) -> Any:
-        calling = self._begin(instance, args, kwargs)
+        calling = self._begin(wrapped, instance, args, kwargs)
         if calling is None:
             return await wrapped(*args, **kwargs)
         with calling:
             calling.result = result = await wrapped(*args, **kwargs)
         return result
 
-    def _begin(self, instance: Any, args: Any, kwargs: Any) -> Calling | None:
-        return self._calls.calling(self._describe, instance, args, kwargs)
+    def _begin(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Calling | None:
+        return self._calls.calling(self._describe, wrapped, instance, args, kwargs)
 
-    def _describe(self, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
+    def _describe(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
         base = instance.base_url
         path = options.url.partition("?")[0]
@@ -93,5 +93,6 @@ class _Hook:
             server_address=base.host,
             server_port=base.port or (443 if base.scheme == "https" else 80),
             retry=Retries(limit=options.get_max_retries(instance.max_retries), longest_ms=self._longest_ms),
-            traced=getattr(instance, "_tracer", None) is not None,
+            # Its own tracing, or somebody's wrapper that is inside ours because it was there before.
+            traced=getattr(instance, "_tracer", None) is not None or hasattr(wrapped, "__wrapped__"),
         )
