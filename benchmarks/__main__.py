@@ -18,7 +18,7 @@ CASES: Mapping[str, Case] = {case.name: case for case in (*calls.CASES, *traffic
 _GROWTH = "growth"
 _LIBRARIES = ("openai", "anthropic", "httpx", "httpx2", "opentelemetry-sdk")
 _HEAD = (
-    "| case | bare (A) | spans by hand (B) | spans (C) | spans, transcript (D) | a unit more | quartiles | goal |",
+    "| case | A: bare | B: spans by hand | C: spans | D: and transcript | a unit more | quartiles | goal |",
     "| --- | --: | --: | --: | --: | --: | --: | --: |",
 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
@@ -27,25 +28,40 @@ initialize()
 exec(sys.argv[2])
 print(time.thread_time_ns() - started)
 """
-_NO_EXPORTERS = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+_ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    **{f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")},
+}
 
 
 class _Start:
     """A block whose calls are processes; `which` is set by the variants."""
 
-    def __init__(self, app: str) -> None:
+    def __init__(self, app: str, bytecode: str) -> None:
         self.which = "without"
         self._app = app
+        self._environment = {**_ENVIRONMENT, "PYTHONPYCACHEPREFIX": bytecode}
 
     def __call__(self, around: Around, count: int) -> list[int]:
         return [self._once(around) for _ in range(count)]
 
     def _once(self, around: Around) -> int:
         command = [sys.executable, "-c", _START, self.which, self._app]
-        environment = {**os.environ, **_NO_EXPORTERS}
         with around():
-            done = subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                command, env=self._environment, capture_output=True, check=True
+            )
         return int(done.stdout.split()[-1])
+
+
+@contextmanager
+def _started(app: str) -> Iterator[Block]:
+    """With bytecode of everything, as an installed package has it."""
+    with tempfile.TemporaryDirectory() as bytecode:
+        start = _Start(app, bytecode)
+        start.which = "with"
+        start(nullcontext, 1)
+        yield start
 
 
 def _variant(which: str) -> Variant:
@@ -62,10 +78,10 @@ VARIANTS: Mapping[str, Variant] = {"A": _variant("without"), "D": _variant("with
 CASES = tuple(
     Case(
         name,
-        lambda app=app: nullcontext(_Start(app)),  # type: ignore[misc]
+        lambda app=app: _started(app),  # type: ignore[misc]
         variants="AD",
         calls=1,
-        rounds=10,
+        rounds=8,
         warm=0,
         goal=30_000,
         pair="AD",

@@ -96,6 +96,8 @@ def measure(case: Case, variants: Mapping[str, Variant]) -> Times:
     rounds: dict[str, list[float]] = {name: [] for name in case.variants}
     variants = case.among or variants
     with case.open() as block:
+        gc.collect()
+        gc.freeze()  # what the libraries hold for ever would be looked through before each block
         for number in range(case.rounds):
             for name in case.variants if number % 2 == 0 else reversed(case.variants):
                 with variants[name](block) as around:
