@@ -42,6 +42,22 @@ def test_dropped_in_plain_code_it_ends_at_once(provider, recording):
         assert [s.attributes["llm.status"] for s in recording.calls] == ["abandoned"]
 
 
+def test_dropped_in_a_thread_below_a_framework_it_ends_at_once(provider, recording, tmp_path: Path):
+    def work():
+        response = open_stream(client, provider)
+        del response
+        gc.collect()
+
+    middleware = tmp_path / "opentelemetry/instrumentation/asgi/__init__.py"
+    frame = compile("work()", str(middleware), "exec")
+    with httpx.Client() as client:
+        thread = threading.Thread(target=exec, args=(frame, {"work": work}))
+        thread.start()
+        thread.join()
+
+        assert [s.attributes["llm.status"] for s in recording.calls] == ["abandoned"]
+
+
 def test_dropped_inside_a_lock_it_waits_for_the_next_stream(provider, recording):
     with httpx.Client() as client:
         drop = Dropper(open_stream(client, provider))

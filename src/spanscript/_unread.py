@@ -10,14 +10,27 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from collections import deque
+from pathlib import Path
+from types import FrameType
 from typing import Final
 from weakref import WeakSet
 
 from spanscript._attempt import Attempt
 from spanscript._guard import guarded
 
-_MAY_HOLD_A_LOCK: Final = ("threading.py", "queue.py", "logging", "opentelemetry", "spanscript")
+_MAY_HOLD_A_LOCK: Final = (
+    "/threading.py",
+    "/queue.py",
+    "/logging/",
+    # Not all of it: web frameworks are instrumented by a frame that stands below every request.
+    *(f"/opentelemetry/{part}/" for part in ("_logs", "exporter", "metrics", "sdk", "trace")),
+    f"{Path(__file__).parent}/",
+)
+_THREAD_STARTS: Final = ("_bootstrap", "_bootstrap_inner", "run")
+"""What of `threading.py` stands below everything in a thread."""
+
 _open: Final[WeakSet[Attempt]] = WeakSet()
 _waiting: Final[deque[Attempt]] = deque()
 
@@ -58,8 +71,14 @@ def _stack_may_hold_a_lock() -> bool:
     finalizer = sys._getframe(3)  # noqa: SLF001  # above it: this function, `end_unread`, its guard
     frame = finalizer.f_back
     while frame is not None:
-        name = frame.f_code.co_filename
-        if any(part in name for part in _MAY_HOLD_A_LOCK):
+        if _may_hold_a_lock(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def _may_hold_a_lock(frame: FrameType) -> bool:
+    code = frame.f_code
+    if code.co_name in _THREAD_STARTS and code.co_filename == threading.__file__:
+        return False
+    return any(part in code.co_filename for part in _MAY_HOLD_A_LOCK)
