@@ -126,10 +126,10 @@ class App:
 
     async def let_go(self) -> None:
         """What the app dropped is garbage now, and the loop has closed its generators."""
-        for _ in range(3):
+        for _ in range(8):
             gc.collect()
             if self.colour == "async":
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     async def run(self, driver: Callable[[App], Any]) -> list[Any]:
         """Run *driver*; give what was seen, with the exception at its end if there is one."""
@@ -147,19 +147,18 @@ class App:
             raise
         except (Exception, asyncio.CancelledError) as error:
             self.see(error)
-            del error
-            await self.let_go()
+        await self.let_go()
 
     async def _cancelled(self, driver: Callable[[App], Any]) -> None:
         task = asyncio.ensure_future(self._noting(driver))
         still = 0
         before = self._progress()
-        while still < 10:
+        while still < 10 and not task.done():
             await asyncio.sleep(0.005)
             still = still + 1 if before == self._progress() != (0, 0, 0) else 0
             before = self._progress()
         task.cancel()
-        await asyncio.wait([task])
+        await task
 
     def _progress(self) -> tuple[int, int, int]:
         """How far it has come; where that stays, the server waits."""
