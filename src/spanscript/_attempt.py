@@ -215,11 +215,7 @@ class Attempt:
     ) -> tuple[Status, Failure | None, bool | None]:
         """Status, failure and whether another try could help."""
         if error is not None:
-            if isinstance(error, GeneratorExit):
-                return "abandoned", None, None
-            if not isinstance(error, Exception):
-                return "cancelled", failure_of(error), False
-            return self._failed(how, failure_of(error), retryable=is_retryable_exception(error))
+            return self._raised(how, error)
         failure = reply.failure if reply else None
         if (self.http_status or 0) >= 300:
             failure = failure or Failure(type=str(self.http_status))
@@ -231,23 +227,41 @@ class Attempt:
             return "ok", None, None
         return self._failed(how, failure, retryable=is_retryable(self.http_status, failure))
 
+    def _raised(self, how: End, error: BaseException) -> tuple[Status, Failure | None, bool | None]:
+        if isinstance(error, GeneratorExit):
+            return "abandoned", None, None
+        if not isinstance(error, Exception):
+            return "cancelled", failure_of(error), False
+        return self._failed(how, failure_of(error), retryable=is_retryable_exception(error), raised=True)
+
     def _unfinished(self, how: End) -> Failure:
         if how == "whole" and not self.request.stream:
             return Failure(MALFORMED_ANSWER, "the answer is no JSON")
         return Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
 
     def _failed(
-        self, how: End, failure: Failure, *, retryable: bool
+        self, how: End, failure: Failure, *, retryable: bool, raised: bool = False
     ) -> tuple[Status, Failure | None, bool | None]:
         if how == "superseded":
             return "retrying", failure, retryable
         policy = self.call.retry
-        answered = self.http_status if self.http_status and self.http_status >= 400 else None
-        over = self.call.returned or policy is None or policy.limit == 0
-        if over or policy is None or not policy.wants(answered, self.headers):
+        if (
+            self.call.returned
+            or policy is None
+            or policy.limit == 0
+            or not self._is_tried_again(policy, raised)
+        ):
             return "error", failure, retryable
         more = self.request.attempt < policy.limit
         return ("retrying" if more else "retries_exhausted"), failure, retryable
+
+    def _is_tried_again(self, policy: RetryPolicy, raised: bool) -> bool:
+        """Whether the client's *policy* is to try again, tries permitting."""
+        status = self.http_status or 0
+        if status >= 400:
+            return policy.wants(status, self.headers)
+        # A client that has its answer asks no more, whatever the answer says.
+        return raised and policy.wants(None, self.headers)
 
 
 def _masked(reply: Reply) -> Reply:

@@ -76,5 +76,5 @@ def _about(attempt: Attempt) -> Mapping[str, Any]:
         semconv.OPERATION: request.dialect.operation,
         semconv.PROVIDER: request.provider,
         **semconv.of_request(request),
-        **(semconv.of_reply(reply) if reply else {}),
+        **(semconv.of_reply(reply, request.provider) if reply else {}),
     }

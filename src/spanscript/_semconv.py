@@ -115,6 +115,9 @@ _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _EXTRAS: Final[Mapping[str, tuple[str, _Fit]]] = {
     "embedding_dimensions": ("gen_ai.embeddings.dimension.count", _whole),
+}
+_OPENAI_EXTRAS: Final[Mapping[str, tuple[str, _Fit]]] = {
+    **_EXTRAS,
     "service_tier": ("openai.response.service_tier", _text),
     "system_fingerprint": ("openai.response.system_fingerprint", _text),
 }
@@ -205,15 +208,15 @@ def of_attempt(request: Request, method: str) -> Attributes:
     )
 
 
-def of_reply(reply: Reply) -> Attributes:
-    """What a call span tells of the answer."""
+def of_reply(reply: Reply, provider: str) -> Attributes:
+    """What a call span tells of the answer of *provider*."""
     reasons = [_FINISH_REASONS.get(reason, reason) for reason in reply.finish_reasons]
     return known(
         {
             "gen_ai.response.id": reply.response_id,
             RESPONSE_MODEL: reply.model,
             "gen_ai.response.finish_reasons": reasons or None,
-            **_mapped(_EXTRAS, reply.extras),
+            **_mapped(_OPENAI_EXTRAS if provider == "openai" else _EXTRAS, reply.extras),
             **of_usage(reply.usage),
         }
     )

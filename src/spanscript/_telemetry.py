@@ -182,7 +182,7 @@ def _ending(call: Call, *, owned: bool) -> semconv.Attributes:
     outcome = call.last.outcome if call.last else None
     if owned and outcome is not None:
         if outcome.reply is not None:
-            attributes |= semconv.of_reply(outcome.reply)
+            attributes |= semconv.of_reply(outcome.reply, call.info.provider)
         if outcome.first_chunk_ns is not None:
             attributes["gen_ai.response.time_to_first_chunk"] = (
                 outcome.first_chunk_ns - call.started_ns
