@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
@@ -50,7 +50,7 @@ def _chat() -> Iterator[Block]:
 @contextmanager
 def _chat_async() -> Iterator[Block]:
     transport = answers.whole(answers.completion())
-    with asyncio.Runner() as runner:
+    with closing(asyncio.new_event_loop()) as loop:
         client = openai.AsyncOpenAI(api_key=_KEY, http_client=httpx2.AsyncClient(transport=transport))
 
         async def calls(around: Around, count: int) -> list[int]:
@@ -62,8 +62,8 @@ def _chat_async() -> Iterator[Block]:
                 times.append(thread_time_ns() - start)
             return times
 
-        yield lambda around, count: runner.run(calls(around, count))
-        runner.run(client.close())
+        yield lambda around, count: loop.run_until_complete(calls(around, count))
+        loop.run_until_complete(client.close())
 
 
 @contextmanager
