@@ -17,11 +17,14 @@ from opentelemetry.trace import Span
 from spanscript import _messages
 from spanscript import _semconv as semconv
 from spanscript._attempt import Attempt
+from spanscript._exchange import Json
 from spanscript._json import dumps
 from spanscript._version import __version__
 from spanscript.config import Capture
 
 _EVENT = "gen_ai.client.inference.operation.details"
+_DEEPEST = 16
+"""Of a value's levels these are told as such: receivers refuse a whole batch for one that is too deep."""
 
 
 class Content:
@@ -52,7 +55,7 @@ class Content:
                     timestamp=time.time_ns(),
                     context=trace.set_span_in_context(span),
                     event_name=_EVENT,
-                    attributes={**_about(attempt), **content},
+                    attributes={**_about(attempt), **_sound(content)},
                 )
             )
 
@@ -78,3 +81,18 @@ def _about(attempt: Attempt) -> Mapping[str, Any]:
         **semconv.of_request(request),
         **(semconv.of_reply(reply, request.provider) if reply else {}),
     }
+
+
+def _sound(value: Json, levels: int = _DEEPEST) -> Any:
+    """A value as every exporter can send it; what lies too deep, as JSON text."""
+    if isinstance(value, str):
+        return semconv.without_surrogates(value)
+    if isinstance(value, int) and not semconv.is_integer_sent(value):
+        return str(value)
+    if not isinstance(value, (dict, list)):
+        return value
+    if not levels:
+        return dumps(value).decode()
+    if isinstance(value, list):
+        return [_sound(item, levels - 1) for item in value]
+    return {semconv.without_surrogates(key): _sound(item, levels - 1) for key, item in value.items()}

@@ -33,14 +33,12 @@ class Meters:
         attributes = _of_call(call)
         outcome = call.last.outcome if call.last else None
         reply = outcome.reply if outcome else None
-        if reply is not None and reply.model:
-            attributes[semconv.RESPONSE_MODEL] = reply.model
+        attributes |= semconv.known({semconv.RESPONSE_MODEL: reply.model if reply else None})
         for kind, count in semconv.token_counts(reply.usage) if reply is not None else ():
             self._tokens.record(count, {**attributes, semconv.TOKEN_TYPE: kind})
         if outcome is not None and outcome.first_chunk_ns is not None:
             self._first_chunk.record((outcome.first_chunk_ns - call.started_ns) / 1e9, attributes)
-        if call.failure is not None:
-            attributes[semconv.ERROR_TYPE] = call.failure.type
+        attributes |= semconv.known({semconv.ERROR_TYPE: call.failure.type if call.failure else None})
         if call.ended_ns is not None:
             self._duration.record((call.ended_ns - call.started_ns) / 1e9, attributes)
 

@@ -7,6 +7,7 @@ Source: open-telemetry/semantic-conventions-genai (no release; all names 'Develo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -30,6 +31,10 @@ CALL_ID: Final = "llm.call_id"
 ATTEMPT: Final = "llm.attempt"
 STATUS: Final = "llm.status"
 
+_LONGEST: Final = 1024
+"""Characters of a text that are told. Only prompts and answers are longer; see `_content`."""
+_INTEGERS: Final = range(-(2**63), 2**63)
+
 _FINISH_REASONS: Final[Mapping[str, str]] = {
     "tool_calls": "tool_call",
     "function_call": "tool_call",
@@ -48,12 +53,15 @@ _Fit: TypeAlias = Callable[[Json], Any]
 
 
 def _whole(value: Json) -> int | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
-    return int(value) if number else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: Json) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _text(value: Json) -> str | None:
@@ -175,8 +183,37 @@ def at_start(
 
 
 def known(values: Mapping[str, Value | None]) -> Attributes:
-    """Leave out what is not known."""
-    return {name: value for name, value in values.items() if value is not None}
+    """
+    Leave out what is not known, and what an exporter cannot send.
+
+    One value that it cannot encode, or a text too long for a receiver, can cost a whole batch of spans.
+    """
+    return {name: sound for name, value in values.items() if (sound := _sound(value)) is not None}
+
+
+def short_text(text: str) -> str:
+    """*text* as far as it is told in names and attributes."""
+    return without_surrogates(text[:_LONGEST])
+
+
+def without_surrogates(text: str) -> str:
+    """Put `?` in the place of halves of characters, which JSON can hold and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def is_integer_sent(value: int) -> bool:
+    """Whether a whole number has the 64 bits that there are for it."""
+    return value in _INTEGERS
+
+
+def _sound(value: Value | None) -> Value | None:
+    if isinstance(value, str):
+        return short_text(value) or None
+    if isinstance(value, int):
+        return value if is_integer_sent(value) else None
+    if isinstance(value, list):
+        return [short_text(text) for text in value if text] or None
+    return value
 
 
 def of_request(request: Request) -> Attributes:
@@ -247,7 +284,7 @@ def of_outcome(outcome: Outcome) -> Attributes:
 def token_counts(usage: Usage) -> Iterable[tuple[str, int]]:
     """Kind of token (`gen_ai.token.type`) and number, for the metric."""
     kinds = (("input", usage.input_tokens), ("output", usage.output_tokens))
-    return [(kind, count) for kind, count in kinds if count is not None]
+    return [(kind, count) for kind, count in kinds if count is not None and 0 <= count < 2**63]
 
 
 def _ours(request: Request) -> dict[str, Value | None]:

@@ -26,7 +26,6 @@ from spanscript.transcript.processor import EXCHANGE
 _INFERENCE: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _OUTER_KEY: Final = "opentelemetry.genai.client.inference.context"
 """Where the GenAI utilities of OpenTelemetry note that an inference span is open."""
-_DESCRIPTION_LENGTH: Final = 512
 
 
 class _CallSpan:
@@ -192,12 +191,11 @@ def _ending(call: Call, *, owned: bool) -> semconv.Attributes:
 
 def _set_error(span: Span, failure: Failure | None) -> None:
     if failure is not None:
-        description = (failure.message or failure.type)[:_DESCRIPTION_LENGTH]
-        span.set_status(Status(StatusCode.ERROR, description))
+        span.set_status(Status(StatusCode.ERROR, semconv.short_text(failure.message or failure.type)))
 
 
 def _name(operation: str, model: str | None) -> str:
-    return f"{operation} {model}" if model else operation
+    return semconv.short_text(f"{operation} {model}") if model else operation
 
 
 def _outer_inference_span() -> Span | None:
