@@ -73,7 +73,7 @@ class Entered:
         manager = self._manager
         return await manager.__aenter__() if hasattr(manager, "__aenter__") else manager.__enter__()
 
-    async def __aexit__(self, *error: Any) -> Any:
+    async def __aexit__(self, *error: object) -> Any:
         manager = self._manager
         return await manager.__aexit__(*error) if hasattr(manager, "__aexit__") else manager.__exit__(*error)
 

@@ -83,7 +83,9 @@ FAULTS = (
     Fault("stream_cut", ["cut after=-6"], ["error"], kinds=STREAM, arrived=True),
     Fault("stream_badframe", ["badframe after=-6"], ["error"], kinds=STREAM, arrived=True),
     Fault("truncated", ["truncate"], ["error"], kinds=STREAM, error="incomplete_stream", arrived=True),
-    Fault("gzip_truncated", ["gzip truncate"], ["error"], kinds=STREAM, error="incomplete_stream", arrived=True),
+    Fault(
+        "gzip_truncated", ["gzip truncate"], ["error"], kinds=STREAM, error="incomplete_stream", arrived=True
+    ),
     Fault("stream_error", ["error after=-6"], ["error"], kinds=STREAM, arrived=True),
     Fault("stream_failed", ["failed after=-6"], ["error"], kinds=STREAM, arrived=True),
     Fault("malformed", ["malformed after=-6"], ["error"], kinds=STREAM, arrived=True, only=PARSED),

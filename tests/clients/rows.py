@@ -277,9 +277,7 @@ class Row:
 
 
 ROWS = tuple(
-    Row(f"{name}-{mode.__name__}", api, mode)
-    for name, api in APIS.items()
-    for mode in _SDK_MODES[name]
+    Row(f"{name}-{mode.__name__}", api, mode) for name, api in APIS.items() for mode in _SDK_MODES[name]
 ) + tuple(
     Row(f"{name}-{mode.__name__}", api, mode)
     for name, api in RAW_APIS.items()

@@ -19,8 +19,9 @@ pytest.register_assert_rewrite("proof", "twice")
 from apps import SAID, Each, run
 from quick import quick as quick
 from rows import CHAT, KEY, MESSAGES
-from spanscript.transcript.reader import Transcript
 from twice import proven, twice
+
+from spanscript.transcript.reader import Transcript
 
 PNG = base64.b64encode(bytes(range(256)) * 40).decode()
 UNICODE = "".join(map(chr, [*range(0x300), 0x85, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF, 0x1F600, 0x10FFFF]))
@@ -28,7 +29,10 @@ NUMBERS = [0, -0.0, 1.0, 1e-7, 1e22, 1.7976931348623157e308, 5e-324, 2**53 + 1, 
 TOOLS = [
     {
         "type": "function",
-        "function": {"name": "weather", "parameters": {"type": "object", "properties": {"$ref": {}, "ä": {}}}},
+        "function": {
+            "name": "weather",
+            "parameters": {"type": "object", "properties": {"$ref": {}, "ä": {}}},
+        },
     }
 ]
 
@@ -47,7 +51,9 @@ def _message(provider: Any, **body: Any) -> Any:
 
 
 def _post(provider: Any, content: Any, path: str = "/v1/chat/completions") -> Any:
-    return httpx.post(provider.url + path, content=content, headers={"content-type": "application/json"}).content
+    return httpx.post(
+        provider.url + path, content=content, headers={"content-type": "application/json"}
+    ).content
 
 
 def _edited_history(provider: Any) -> Any:

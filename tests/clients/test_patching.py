@@ -6,7 +6,6 @@ import importlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ import openai
 import pytest
 import wrapt
 from opentelemetry.sdk.trace import TracerProvider
-
-import spanscript
 from quick import quick as quick
 from rows import CHAT, KEY
+
+import spanscript
 from spanscript import _hooks, _patch
 from spanscript.instrumentor import SpanscriptInstrumentor
 
@@ -185,7 +184,13 @@ IMPORTS = {
 def test_import_order(before: str, after: str, provider: Any, tmp_path: Path) -> None:
     """Also without any tracer provider: a private one carries the spans to the transcript alone."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(before=before, after=after), provider.openai_url, tmp_path / "run"],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM.format(before=before, after=after),
+            provider.openai_url,
+            tmp_path / "run",
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -202,5 +207,3 @@ def test_import_order(before: str, after: str, provider: Any, tmp_path: Path) ->
 def test_every_hook_is_undone_by_name() -> None:
     """The table is what is tested here: a new library needs its names in PLACES."""
     assert {hook.module for hook in _hooks.TABLE} == {library for library, _ in PLACES}
-
-

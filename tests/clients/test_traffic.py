@@ -48,7 +48,12 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "array": _http("POST", "/v1/embeddings", json=[{"model": "m", "input": "x"}]),
     "no-body": _http("POST", "/v1/chat/completions"),
     "no-json": _http("POST", "/v1/chat/completions", content=b"\xff\x00{"),
-    "upload": _http("POST", "/v1/files", files={"file": b"{}"}, headers={"content-type": "multipart/form-data; boundary=x"}),
+    "upload": _http(
+        "POST",
+        "/v1/files",
+        files={"file": b"{}"},
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    ),
     "upload-produced": lambda p: httpx.post(p.url + "/v1/chat/completions", content=iter([b"{}"])).text,
 }
 

@@ -1,0 +1,223 @@
+"""Spans of somebody else around or beside ours: each token is counted once, and the transcript is whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider, sampling
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+pytest.register_assert_rewrite("proof", "twice")
+
+from apps import ANSWER, COLOURS, Each, now, run
+from proof import replay_is_exact
+from quick import quick as quick
+from rows import CHAT, KEY, MESSAGES
+
+import spanscript
+from spanscript.transcript.check import Check
+
+SDK_SCOPE = "com.anthropic.sdk.python"
+TRACES_ITSELF = (
+    hasattr(anthropic, "_tracing") or "open_telemetry" in anthropic.Anthropic.__init__.__kwdefaults__
+)
+native = pytest.mark.skipif(not TRACES_ITSELF, reason="this SDK has no tracing of its own")
+USAGE = "gen_ai.usage.output_tokens"
+
+
+async def _asked(kind: Any, provider: Any, stream: bool, **options: Any) -> str:
+    client = kind(base_url=provider.url, api_key=KEY, **options)
+    answer = await now(client.messages.create(**MESSAGES, stream=stream))
+    text = ""
+    if stream:
+        async for event in Each(answer):
+            text += getattr(getattr(event, "delta", None), "text", "")
+    else:
+        text = answer.content[0].text
+    await now(client.close())
+    return text
+
+
+@native
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("on", ["option", "environment", "default"])
+def test_anthropics_own_tracing(
+    on: str, colour: str, stream: bool, provider: Any, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly one span with usage per call, attempts under it."""
+    options: dict[str, Any] = {}
+    if on == "option":
+        options = {"open_telemetry": {"traces": True, "tracer_provider": recording.provider}}
+    if on == "environment":
+        monkeypatch.delenv("ANTHROPIC_OPEN_TELEMETRY")
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", recording.provider)
+    provider.script("429 retry-after-ms=1", "ok")
+    kind = anthropic.AsyncAnthropic if colour == "async" else anthropic.Anthropic
+    assert run(colour, _asked(kind, provider, stream, **options)) == ANSWER
+
+    counted = [span for span in recording.spans if USAGE in span.attributes]
+    assert len(counted) == 1
+    assert counted[0].instrumentation_scope.name == ("spanscript" if on == "default" else SDK_SCOPE)
+    assert recording.calls == counted
+    assert counted[0].attributes["llm.call_id"]
+    assert [a.attributes["llm.status"] for a in recording.attempts] == ["retrying", "ok"]
+    assert {a.parent.span_id for a in recording.attempts} == {counted[0].context.span_id}
+    replay_is_exact(recording, provider.llm_requests)
+    (entry,) = recording.entries_of("provider_call_response")
+    assert entry["text"] == ANSWER
+    traced = {"traceparent" in r.headers for r in provider.llm_requests}
+    assert traced == {on != "default"}
+
+
+OUTER: Mapping[str, Mapping[str, Any]] = {
+    "genai": {"gen_ai.operation.name": "chat"},
+    "openinference": {"openinference.span.kind": "LLM"},
+    "openllmetry": {"llm.request.type": "chat"},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("attributes", OUTER.values(), ids=OUTER.keys())
+def test_inside_an_inference_span(
+    attributes: Mapping[str, Any], stream: bool, provider: Any, recording: Any
+) -> None:
+    """Another instrumentation has opened the call's span: ours would be its double."""
+    provider.script("429 retry-after-ms=1", "ok")
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    tracer = recording.provider.get_tracer("theirs")
+    with tracer.start_as_current_span("theirs", attributes=attributes) as outer:
+        answer = client.chat.completions.create(**CHAT, stream=stream)
+        if stream:
+            list(answer)
+    (call,) = recording.calls
+    assert call.name == "theirs"
+    assert not [name for name in call.attributes if name.startswith("gen_ai.usage")]
+    assert [a.attributes["llm.status"] for a in recording.attempts] == ["retrying", "ok"]
+    assert {a.parent.span_id for a in recording.attempts} == {outer.get_span_context().span_id}
+    replay_is_exact(recording, provider.llm_requests)
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"gen_ai.operation.name": "invoke_agent"}, {"openinference.span.kind": "CHAIN"}, {}]
+)
+def test_inside_another_span(attributes: Mapping[str, Any], provider: Any, recording: Any) -> None:
+    """An agent's, a chain's or a web server's span does not stand for the call."""
+    tracer = recording.provider.get_tracer("theirs")
+    with tracer.start_as_current_span("theirs", attributes=attributes):
+        openai.OpenAI(base_url=provider.openai_url, api_key=KEY).chat.completions.create(**CHAT)
+    assert [span.name for span in recording.calls] == ["theirs", f"chat {CHAT['model']}"]
+
+
+def test_http_instrumentation_is_suppressed_below_an_attempt(provider: Any, recording: Any) -> None:
+    seen: list[Any] = []
+
+    def hook(request: Any) -> None:
+        seen.append(otel_context.get_value(otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY))
+
+    import httpx
+
+    client = httpx.Client(event_hooks={"request": [hook]})
+    client.post(f"{provider.openai_url}/chat/completions", json=CHAT)
+    client.get(f"{provider.openai_url}/models")
+    assert seen == [True, None]
+
+
+SAMPLERS: Mapping[str, Any] = {
+    "always-off": sampling.ALWAYS_OFF,
+    "parent-based-off": sampling.ParentBased(sampling.ALWAYS_OFF),
+    "ratio-0": sampling.TraceIdRatioBased(0.0),
+}
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
+def test_head_sampling(sampler: Any, stream: bool, below: bool, provider: Any, tmp_path: Path) -> None:
+    """What is not sampled is not exported; the transcript has everything, with ids."""
+    exporter = InMemorySpanExporter()
+    tracers = TracerProvider(sampler=sampler)
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    provider.script("429 retry-after-ms=1", "ok")
+    undo = spanscript.instrument(tracers, directory=str(tmp_path / "run"))
+    try:
+        outer = tracers.get_tracer("app").start_span("app") if below else trace.INVALID_SPAN
+        with trace.use_span(outer):
+            client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+            answer = client.chat.completions.create(**CHAT, stream=stream)
+            if stream:
+                list(answer)
+    finally:
+        undo()
+    assert exporter.get_finished_spans() == ()
+    checked = Check(tmp_path / "run")
+    assert list(checked) == []
+    (call,) = checked.transcript.calls()
+    assert [call.attempt_status(n) for n in call.attempts] == ["retrying", "ok"]
+    spans = {checked.transcript.whole(e).get("span_id") for e in call.requests.values()}
+    assert len(spans) == 2
+    assert None not in spans
+
+
+def test_without_transcript_a_dropped_call_costs_nothing(provider: Any) -> None:
+    """The sampler has its way where nobody else wants the spans."""
+    asked: list[str] = []
+
+    class Off(sampling.Sampler):
+        def should_sample(self, context: Any, trace_id: int, name: str, *args: Any, **kwargs: Any) -> Any:
+            asked.append(name)
+            return sampling.SamplingResult(sampling.Decision.DROP)
+
+        def get_description(self) -> str:
+            return "off"
+
+    undo = spanscript.instrument(TracerProvider(sampler=Off()))
+    try:
+        openai.OpenAI(base_url=provider.openai_url, api_key=KEY).chat.completions.create(**CHAT)
+    finally:
+        undo()
+    assert asked == [f"chat {CHAT['model']}", "attempt 0"]
+
+
+LATE = """
+import sys, openai, spanscript
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+spanscript.instrument(directory=sys.argv[2])
+client = openai.OpenAI(base_url=sys.argv[1], api_key="unused")
+ask = lambda: client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+ask()
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+ask()
+print(len(exporter.get_finished_spans()))
+"""
+
+
+def test_provider_that_comes_late(provider: Any, tmp_path: Path) -> None:
+    """Before it there is a private one for the transcript; nothing is lost at the change."""
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, provider.openai_url, tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("2\n", "")
+    checked = Check(tmp_path / "run")
+    assert list(checked) == []
+    assert len(checked.transcript.calls()) == 2
