@@ -13,15 +13,13 @@ import anthropic
 import httpx
 import openai
 import pytest
-
-pytest.register_assert_rewrite("proof", "twice")
-
 from apps import SAID, Each, run
-from quick import quick as quick
 from rows import CHAT, KEY, MESSAGES
 from twice import proven, twice
 
 from spanscript.transcript.reader import Transcript
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 PNG = base64.b64encode(bytes(range(256)) * 40).decode()
 UNICODE = "".join(map(chr, [*range(0x300), 0x85, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF, 0x1F600, 0x10FFFF]))

@@ -12,16 +12,13 @@ from typing import Any
 
 import anthropic
 import openai
-import pytest
-
-pytest.register_assert_rewrite("proof", "twice")
-
 from apps import Each
 from opentelemetry import trace
 from proof import nothing_leaks
-from quick import quick as quick
 from rows import KEY
 from twice import calls_of, proven
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(10**9)))
 OK = "ok"

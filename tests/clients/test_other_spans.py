@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
+from apps import ANSWER, COLOURS, Each, now, run
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider, sampling
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-pytest.register_assert_rewrite("proof", "twice")
-
-from apps import ANSWER, COLOURS, Each, now, run
 from proof import replay_is_exact
-from quick import quick as quick
 from rows import CHAT, KEY, MESSAGES
 
 import spanscript
 from spanscript.transcript.check import Check
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 SDK_SCOPE = "com.anthropic.sdk.python"
 TRACES_ITSELF = (
@@ -124,8 +123,6 @@ def test_http_instrumentation_is_suppressed_below_an_attempt(provider: Any, reco
 
     def hook(request: Any) -> None:
         seen.append(otel_context.get_value(otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY))
-
-    import httpx
 
     client = httpx.Client(event_hooks={"request": [hook]})
     client.post(f"{provider.openai_url}/chat/completions", json=CHAT)

@@ -15,12 +15,13 @@ import openai
 import pytest
 import wrapt
 from opentelemetry.sdk.trace import TracerProvider
-from quick import quick as quick
 from rows import CHAT, KEY
 
 import spanscript
 from spanscript import _hooks, _patch
 from spanscript.instrumentor import SpanscriptInstrumentor
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 PLACES = [
     (library, path)

@@ -1,5 +1,5 @@
 """
-The table: client × wire API × way of reading × colour × fault.
+The table: client by wire API by way of reading by colour by fault.
 
 Each case runs twice with the same script, bare and recorded. The app must see no difference, the server
 neither, and what is recorded must be what the server knows.
@@ -10,9 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-pytest.register_assert_rewrite("proof")
-
 from apps import ANSWER, COLOURS, App, Unavailable, run
 from faults import FAULTS, Fault
 from opentelemetry import trace
@@ -25,8 +22,9 @@ from proof import (
     sent,
     tokens_are_counted,
 )
-from quick import quick as quick
 from rows import ROWS, Row
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def _cases() -> list[Any]:

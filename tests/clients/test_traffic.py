@@ -10,12 +10,10 @@ import httpx
 import openai
 import pytest
 from opentelemetry import context as otel_context
-
-pytest.register_assert_rewrite("proof", "twice")
-
-from quick import quick as quick
 from rows import CHAT, KEY, MESSAGES
 from twice import calls_of, proven, twice
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def _openai(provider: Any) -> Any:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest.register_assert_rewrite("proof", "twice")
+
 
 @pytest.fixture(scope="session", autouse=True)
-def quick() -> Iterator[None]:
-    """Read the certificates once."""
+def certificates_read_once() -> Iterator[None]:
+    """Every client reads them when it is made."""
     real = ssl.create_default_context
     ssl.create_default_context = functools.cache(real)
     yield
