@@ -308,6 +308,20 @@ def resume(writer, directory, lost, written):
     assert {gap["reason"]: gap["dropped"] for gap in gaps} == dict.fromkeys(dict(lost), tries + 1)
 
 
+def test_emptied_by_a_rotation_that_copies_and_truncates(tmp_path):
+    writer = Writer(tmp_path)
+    for turn in range(4):
+        assert writer.write(ask(*map(str, range(turn))))
+    shutil.copy(tmp_path / NAME, tmp_path / "copy")
+    os.truncate(tmp_path / NAME, 0)
+
+    assert writer.write(ask(*map(str, range(5))))
+
+    first, *rest = lines(tmp_path)
+    assert first["type"] == "transcript_open"
+    assert sum(line["type"] == "message" for line in rest) == 5
+
+
 def limited(directory, limit, small):
     lost = []
     writer = Writer(directory, on_lost=lambda *told: lost.append(told))

@@ -217,13 +217,14 @@ class LiveFile:
         return False
 
     def _has_the_name(self) -> bool:
-        """Whether nobody rotated or removed our file; learns its size."""
+        """Whether nobody rotated, removed or emptied our file; learns its size."""
         try:
             there = os.lstat(self._path)
         except OSError:
             return False  # `_open` says what is the matter, if it still is
         self._size = there.st_size
-        return (there.st_dev, there.st_ino) == self._identity
+        emptied = self._size < self._clean_size  # `logrotate` does so, told to `copytruncate`
+        return (there.st_dev, there.st_ino) == self._identity and not emptied
 
     def _ends_clean(self) -> bool:
         if self._size in (0, self._clean_size):
