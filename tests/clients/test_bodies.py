@@ -19,8 +19,6 @@ from twice import proven, twice
 
 from spanscript.transcript.reader import Transcript
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 PNG = base64.b64encode(bytes(range(256)) * 40).decode()
 UNICODE = "".join(map(chr, [*range(0x300), 0x85, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF, 0x1F600, 0x10FFFF]))
 NUMBERS = [0, -0.0, 1.0, 1e-7, 1e22, 1.7976931348623157e308, 5e-324, 2**53 + 1, 2**70, -(2**64), 0.1, 1e16]

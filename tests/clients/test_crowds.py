@@ -18,8 +18,6 @@ from proof import nothing_leaks
 from rows import KEY
 from twice import calls_of, proven
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(10**9)))
 OK = "ok"
 LIMITED = "429 retry-after-ms=1"

@@ -22,8 +22,6 @@ from rows import ROWS
 
 from spanscript import _guard
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 for _module in ("_recording", "_hooks.httpx", "_hooks.stainless", "instrumentor"):
     importlib.import_module(f"spanscript.{_module}")
 

@@ -24,8 +24,6 @@ from rows import CHAT, KEY, MESSAGES
 import spanscript
 from spanscript.transcript.check import Check
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 SDK_SCOPE = "com.anthropic.sdk.python"
 TRACES_ITSELF = (
     hasattr(anthropic, "_tracing") or "open_telemetry" in anthropic.Anthropic.__init__.__kwdefaults__

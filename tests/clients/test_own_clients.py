@@ -19,8 +19,6 @@ from apps import ANSWER, Each, Entered, now, run, shown
 from rows import CHAT, KEY, MESSAGES, City
 from twice import calls_of, proven, statuses_of, twice
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 QUICK = "retry-after-ms=1"
 
 
@@ -292,7 +290,7 @@ async def _chunk_by_chunk(provider: Any, library: Any, colour: str) -> list[Any]
     client = kind(transport=transport)
     async with Entered(client.stream("POST", provider.openai_url + "/chat/completions", json=CHAT)) as answer:
         async for chunk in Each(getattr(answer, f"{prefix}iter_raw")()):
-            events.append(("got", chunk))  # noqa: PERF401  # the order of both is what counts
+            events.append(("got", chunk))
     await now(getattr(client, f"{prefix}close")())
     return events
 
@@ -311,6 +309,7 @@ def test_chunks_keep_their_borders(colour: str, module: str, provider: Any, requ
     recording = twice(provider, request, work)
     assert statuses_of(recording) == [["ok"]]
     pairs = [event for chunk in CHUNKS for event in (("given", chunk), ("got", chunk))]
+    pairs.remove(("got", b""))  # httpx itself leaves empty ones out
     assert seen == [*pairs, ("end",), ("closed",)]
 
 

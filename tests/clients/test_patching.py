@@ -21,8 +21,6 @@ import spanscript
 from spanscript import _hooks, _patch
 from spanscript.instrumentor import SpanscriptInstrumentor
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 PLACES = [
     (library, path)
     for library, paths in {

@@ -24,8 +24,6 @@ from proof import (
 )
 from rows import ROWS, Row
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 def _cases() -> list[Any]:
     return [

@@ -13,8 +13,6 @@ from opentelemetry import context as otel_context
 from rows import CHAT, KEY, MESSAGES
 from twice import calls_of, proven, twice
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 def _openai(provider: Any) -> Any:
     return openai.OpenAI(base_url=provider.openai_url, api_key=KEY, max_retries=0)
