@@ -150,6 +150,22 @@ def test_undo_and_again(provider, tmp_path):
     assert (httpx.Client.send, httpx.AsyncClient.send) == before
 
 
+def test_after_undo_a_transcript_gets_no_more(provider, tmp_path):
+    traces = TracerProvider()
+    directories = [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "a"), None]
+
+    for directory in directories:
+        undo = spanscript.instrument(traces, directory=directory)
+        httpx.post(f"{provider.openai_url}/chat/completions", json=ASK)
+        undo()
+
+    calls = {
+        name: (tmp_path / name / "llm_transcript.jsonl").read_text().count('"provider_call_response"')
+        for name in ("a", "b")
+    }
+    assert calls == {"a": 2, "b": 1}
+
+
 def test_a_provider_without_processors_is_named(provider, tmp_path, caplog):
     class Foreign(trace.TracerProvider):
         def get_tracer(self, *_, **__):

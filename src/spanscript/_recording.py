@@ -6,6 +6,8 @@ An app that uses none of them need not load it, and `opentelemetry-instrument` s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -24,11 +26,13 @@ def make_calls(
     tracer_provider: TracerProvider | None,
     meter_provider: MeterProvider | None,
     logger_provider: LoggerProvider | None,
-) -> Calls:
-    """Make what hooks report to; for `None` see `spanscript.instrument`."""
+) -> tuple[Calls, Callable[[], None]]:
+    """Make what hooks report to (for `None` see `spanscript.instrument`), and what ends its transcript."""
     meters = Meters(meter_provider)
-    tracers = Tracers(tracer_provider, _transcript(settings, meters))
-    return Calls(Telemetry(tracers, meters, Content(settings.capture, logger_provider)))
+    transcript = _transcript(settings, meters)
+    tracers = Tracers(tracer_provider, transcript)
+    calls = Calls(Telemetry(tracers, meters, Content(settings.capture, logger_provider)))
+    return calls, transcript.stop if transcript else lambda: None
 
 
 def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:

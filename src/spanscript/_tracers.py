@@ -70,7 +70,7 @@ def attach(transcript: TranscriptProcessor, provider: trace.TracerProvider) -> N
         )
         return
     present = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
-    directories = [p.directory for p in present if isinstance(p, TranscriptProcessor)]
+    directories = [p.directory for p in present if isinstance(p, TranscriptProcessor) and not p.stopped]
     if transcript.directory not in directories:
         add(transcript)
 

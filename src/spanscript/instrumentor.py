@@ -56,17 +56,19 @@ def instrument(
     chosen = _settled(replace(Settings.from_environment(), **settings))
 
     @functools.cache
-    def calls() -> Calls:
+    def recording() -> tuple[Calls, Undo]:
         from spanscript._recording import make_calls  # noqa: PLC0415  # not before it is needed
 
         return make_calls(chosen, tracer_provider, meter_provider, logger_provider)
 
     undo_tracing = _without_sdk_tracing()
-    undo_hooks = _hooks.install(calls)
+    undo_hooks = _hooks.install(lambda: recording()[0])
 
     def undo() -> None:
         undo_hooks()
         undo_tracing()
+        if recording.cache_info().currsize:
+            recording()[1]()
 
     return undo
 

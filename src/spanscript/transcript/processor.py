@@ -57,16 +57,18 @@ class TranscriptProcessor(SpanProcessor):
         self.directory = os.path.abspath(directory)  # noqa: PTH100  # a link is followed when it is opened
         self._writer = Writer(self.directory, max_bytes=max_bytes, mode=write, on_lost=on_lost)
         self._attempts: dict[int, Attempt] = {}
+        self.stopped = False
+        """Whether no more attempts are begun in it."""
         self._living.add(self)
 
     @classmethod
     def is_on(cls) -> bool:
         """Whether any transcript is being written in this process."""
-        return bool(cls._living)
+        return any(not processor.stopped for processor in cls._living)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Write the request, if this is the span of an attempt."""
-        attempt = parent_context.get(EXCHANGE) if parent_context else None
+        attempt = parent_context.get(EXCHANGE) if parent_context and not self.stopped else None
         context = span.get_span_context()
         if isinstance(attempt, Attempt) and attempt.running and context is not None:
             self._begin(attempt, context, span.resource)
@@ -77,6 +79,10 @@ class TranscriptProcessor(SpanProcessor):
         attempt = self._attempts.pop(context.span_id, None) if context else None
         if attempt is not None and context is not None:
             self._finish(attempt, context)
+
+    def stop(self) -> None:
+        """Begin no more attempts: a provider has no way to take a processor off."""
+        self.stopped = True
 
     def shutdown(self) -> None:
         """Nothing is pending. What still ends after this is still written."""
