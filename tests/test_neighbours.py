@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from conftest import Recording
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import TracerProvider
 
@@ -85,7 +84,7 @@ def test_one_span_with_usage_and_every_attempt(neighbour, first, call, provider,
     recording.undo()
     NEIGHBOURS[neighbour](None)  # or skip, while nothing is on
     beside = [NEIGHBOURS[neighbour](recording.provider)] if first == "theirs" else []
-    both = Recording(tmp_path / "both")
+    both = type(recording)(tmp_path / "both")
     beside += [NEIGHBOURS[neighbour](both.provider)] if first == "ours" else []
 
     ask(provider, call)
