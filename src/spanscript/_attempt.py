@@ -47,9 +47,32 @@ class RetryPolicy(Protocol):
         """Whether it tries again after this status (`None`: no answer came), tries permitting."""
 
 
+class Clock:
+    """
+    Wall time for one call and its attempts: read once, then carried on by the performance counter.
+
+    So it never goes back, and no attempt seems to end after its call.
+    """
+
+    __slots__ = ("_counted", "started_ns")
+
+    def __init__(self) -> None:
+        self.started_ns = time.time_ns()
+        self._counted = time.perf_counter_ns()
+
+    def wall(self, counted: int) -> int:
+        """A reading of the performance counter as nanoseconds since the epoch."""
+        return self.started_ns + counted - self._counted
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self.wall(time.perf_counter_ns())
+
+
 class Owner(Protocol):
     """The call of an attempt, as far as the attempt must know it."""
 
+    clock: Clock
     retry: RetryPolicy | None
     returned: bool
 
@@ -73,12 +96,12 @@ class Attempt:
     __slots__ = (
         "__weakref__",
         "_chunks",
+        "_clock",
         "_ends",
         "_first",
         "_last",
         "_marker",
         "_size",
-        "_started",
         "call",
         "headers",
         "http_status",
@@ -103,10 +126,10 @@ class Attempt:
         self.legs: list[int] = []
         """Statuses of the requests below one send: redirects, and retries of the app's own transport."""
         self.outcome: Outcome | None = None
-        self.started_ns = time.time_ns()
-        self._started = time.perf_counter_ns()
+        self._clock = call.clock
+        self.started_ns = self._clock.now()
         self._first: int | None = None
-        self._last = self._started
+        self._last = 0
         self._chunks: list[bytes] = []
         self._size = 0
         terminal = request.dialect.terminal
@@ -174,8 +197,8 @@ class Attempt:
         return Outcome(
             status=status,
             started_ns=self.started_ns,
-            ended_ns=self._wall(self._last if dropped else time.perf_counter_ns()),
-            first_chunk_ns=self._wall(self._first) if self._first is not None else None,
+            ended_ns=self._clock.wall(self._last) if dropped else self._clock.now(),
+            first_chunk_ns=self._clock.wall(self._first) if self._first is not None else None,
             http_status=self.http_status,
             request_id=self.headers.get("x-request-id") or self.headers.get("request-id"),
             reply=reply,
@@ -191,14 +214,10 @@ class Attempt:
         return Outcome(
             status="error",
             started_ns=self.started_ns,
-            ended_ns=self._wall(time.perf_counter_ns()),
+            ended_ns=self._clock.now(),
             http_status=self.http_status,
             failure=failure,
         )
-
-    def _wall(self, clock: int) -> int:
-        """A reading of the performance counter as nanoseconds since the epoch."""
-        return self.started_ns + clock - self._started
 
     @guarded
     def _read(self) -> Reply | None:

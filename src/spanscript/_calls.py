@@ -17,7 +17,6 @@ Nothing here knows OpenTelemetry: see `Observer`.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from spanscript._asked import Asked, AskedReader
-from spanscript._attempt import Attempt, RetryPolicy, Wire
+from spanscript._attempt import Attempt, Clock, RetryPolicy, Wire
 from spanscript._dialects import Match
 from spanscript._exchange import Failure, Request, Status
 from spanscript._failures import failure_of
@@ -94,8 +93,8 @@ class Call:
     __slots__ = (
         "_ends",
         "_observer",
-        "_started",
         "attempts",
+        "clock",
         "ended_ns",
         "failure",
         "id",
@@ -123,8 +122,8 @@ class Call:
         self.status: Status | None = None
         self.failure: Failure | None = None
         self.ended_ns: int | None = None
-        self.started_ns = time.time_ns()
-        self._started = time.perf_counter_ns()
+        self.clock = Clock()
+        self.started_ns = self.clock.started_ns
         self._observer = observer
         self._ends = itertools.count()
 
@@ -148,7 +147,7 @@ class Call:
         if self.last is None:
             self.result = result
         if self.last is None or not self.last.running:
-            self._end(self._now())
+            self._end(self.clock.now())
 
     @guarded
     def method_raised(self, error: BaseException) -> None:
@@ -159,10 +158,7 @@ class Call:
         if self.last is not None and self.last.running:
             self.last.end("closed")
         self.returned = True
-        self._end(self._now())
-
-    def _now(self) -> int:
-        return self.started_ns + time.perf_counter_ns() - self._started
+        self._end(self.clock.now())
 
     def _end(self, at_ns: int) -> None:
         if next(self._ends):
