@@ -32,10 +32,10 @@ class Recording:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
+        self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.reader = InMemoryMetricReader()
-        self.meters = MeterProvider([self.reader])
+        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
         self.undo = spanscript.instrument(self.provider, self.meters, directory=str(directory))
 
     @property

@@ -79,10 +79,12 @@ class TranscriptProcessor(SpanProcessor):
         attempt = self._attempts.pop(context.span_id, None) if context else None
         if attempt is not None and context is not None:
             self._finish(attempt, context)
+            self._close_if_done()
 
     def stop(self) -> None:
-        """Begin no more attempts: a provider has no way to take a processor off."""
+        """Begin no more attempts, and close the file: a provider has no way to take a processor off."""
         self.stopped = True
+        self._close_if_done()
 
     def shutdown(self) -> None:
         """Nothing is pending. What still ends after this is still written."""
@@ -104,6 +106,11 @@ class TranscriptProcessor(SpanProcessor):
         if outcome is not None:
             entry = entries.provider_call_outcome(attempt.request, outcome, _ids(context))
             self._writer.write(lambda _: [entry], outcome.ended_ns)
+
+    @guarded
+    def _close_if_done(self) -> None:
+        if self.stopped and not self._attempts:
+            self._writer.close()
 
 
 def _ids(context: SpanContext) -> SpanIds:
