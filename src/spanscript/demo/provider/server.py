@@ -242,8 +242,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
 
     def _client_left(self, seconds: float) -> bool:
-        readable, _, _ = select.select([self.connection], [], [], seconds)
-        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        readable = select.poll()  # `select.select` takes no descriptors beyond 1,024
+        readable.register(self.connection, select.POLLIN)
+        return bool(readable.poll(1000 * seconds)) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
     def _control(self, body: bytes) -> None:
         control = _CONTROLS.get((self.command, urlsplit(self.path).path))
