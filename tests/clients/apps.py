@@ -12,7 +12,6 @@ import contextlib
 import gc
 import inspect
 import re
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -191,12 +190,3 @@ def _shown_error(error: BaseException) -> Any:
     while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None and len(chain) < 10:
         chain.append(inner)
     return ("raised", [(_name(e), _ADDRESS.sub("…", str(e)), len(e.args)) for e in chain], told)
-
-
-def in_thread(work: Callable[[], Any]) -> Any:
-    """Run *work* in a thread of its own and give what it returns."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(work()))
-    thread.start()
-    thread.join(30)
-    return found[0]
