@@ -15,7 +15,7 @@ import openai
 import openai._base_client
 import pydantic
 import pytest
-from apps import ANSWER, Each, Entered, now, run, shown
+from apps import ANSWER, COLOURS, Each, Entered, now, run, shown
 from rows import CHAT, KEY, MESSAGES, City
 from twice import calls_of, proven, statuses_of, twice
 
@@ -320,3 +320,66 @@ def test_replies_are_told(provider: Any, recording: Any) -> None:
     (entry,) = recording.entries_of("provider_call_response")
     assert entry["text"] == ANSWER
     assert json.loads(provider.llm_requests[0].answer)["id"] == entry["response_id"]
+
+
+class Maker:
+    """Keeps what the SDK made of an answer."""
+
+    def _process_response(self, **options: Any) -> Any:
+        return self._kept(super()._process_response(**options))  # type: ignore[misc]
+
+    def _kept(self, made: Any) -> Any:
+        if not hasattr(made, "__await__"):
+            self.made = made
+            return made
+        return self._awaited(made)
+
+    async def _awaited(self, made: Any) -> Any:
+        self.made = await made
+        return self.made
+
+
+KINDS = {
+    "sync": type("SyncMaker", (Maker, openai.OpenAI), {}),
+    "async": type("AsyncMaker", (Maker, openai.AsyncOpenAI), {}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_object_itself_is_returned(colour: str, stream: bool, provider: Any, recording: Any) -> None:
+    """No copy, no proxy: what the SDK made is what the app gets."""
+
+    async def work() -> None:
+        client = _openai(provider, KINDS[colour])
+        answer = await now(client.chat.completions.create(**CHAT, stream=stream))
+        assert answer is client.made
+        await now(answer.close() if stream else None)
+        await now(client.close())
+
+    run(colour, work())
+    assert len(recording.attempts) == 1
+
+
+@pytest.mark.parametrize("reads", ["close", "break", "all"])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_connections_are_given_back(colour: str, reads: str, provider: Any, recording: Any) -> None:
+    """A client with room for one connection can go on after a stream, however that ended."""
+
+    async def work() -> None:
+        http = HTTP.AsyncClient if colour == "async" else HTTP.Client
+        limited = http(limits=HTTP.Limits(max_connections=1), timeout=HTTP.Timeout(5, pool=1))
+        kind = openai.AsyncOpenAI if colour == "async" else openai.OpenAI
+        client = _openai(provider, kind, http_client=limited, max_retries=0)
+        for _ in range(3):
+            async with Entered(await now(client.chat.completions.create(**CHAT, stream=True))) as stream:
+                async for _ in Each(stream):
+                    if reads != "all":
+                        break
+                if reads == "close":
+                    await now(stream.close())
+        await now(client.close())
+
+    run(colour, work())
+    statuses = ["ok"] if reads == "all" else ["abandoned"]
+    assert statuses_of(recording) == [statuses] * 3
