@@ -33,7 +33,7 @@ CLIENTS = {
     "middle": ["openai==2.54.0", "anthropic==1.17.0"],
     "newest": ["openai", "anthropic", "httpx", "httpx2"],
 }
-TESTS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "rich"]
+TESTS = ["boto3", "pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "rich"]
 OF_CLIENTS = ["tests/clients", "tests/test_instrumentor.py"]
 
 
