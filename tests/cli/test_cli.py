@@ -487,7 +487,12 @@ def test_a_closed_pipe_and_an_interrupt_end_quietly(tmp_path):
     )
     assert (done.stdout.splitlines()[-1], done.stderr) == ("141", "")
 
-    code = "import sys, os, signal; from spanscript import cli; cli.import_module('spanscript.cli.ls').run = lambda a: os.kill(os.getpid(), signal.SIGINT); sys.exit(cli.main(['ls']))"
+    code = (
+        "import signal, sys; from spanscript import cli; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's background jobs ignore it
+        "cli.import_module('spanscript.cli.ls').run = lambda _: signal.raise_signal(signal.SIGINT); "
+        "sys.exit(cli.main(['ls']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
