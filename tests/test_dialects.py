@@ -280,7 +280,7 @@ def test_bedrock_exception_frame():
 def test_find(path, dialect, model, stream):
     match = find("POST", path)
 
-    assert (match.dialect.name, match.model, match.stream) == (dialect, model, stream)
+    assert (match.dialects[0].name, match.model, match.stream) == (dialect, model, stream)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from spanscript._dialects import Match, read_params
-from spanscript._exchange import Json, Split
+from spanscript._exchange import Dialect, Json, Split
 from spanscript._json import elements
 from spanscript._requests import BodyReader, characters
 
@@ -15,6 +15,7 @@ from spanscript._requests import BodyReader, characters
 class Asked(Struct, frozen=True):
     """What can be said of a body of a known dialect; see `Request` for the fields."""
 
+    dialect: Dialect
     split: Split | None = None
     params: Mapping[str, Json] = {}
     model: str | None = None
@@ -34,9 +35,15 @@ class AskedReader:
         Read a body.
 
         Returns:
-            `None` if it is no JSON object, or none of the dialect that its path speaks of.
+            `None` if it is no JSON object, or of none of the dialects that its path speaks of.
         """
-        dialect = match.dialect
+        for dialect in match.dialects:
+            asked = self._read(dialect, match, content)
+            if asked is not None:
+                return asked
+        return None
+
+    def _read(self, dialect: Dialect, match: Match, content: bytes) -> Asked | None:
         try:
             members, items = self._bodies.read(content, dialect.list_key)
         except (ValueError, RecursionError):
@@ -47,6 +54,7 @@ class AskedReader:
         params = read_params(dialect, members)
         model = params.get("model", match.model)
         return Asked(
+            dialect=dialect,
             split=split,
             params=params,
             model=model if isinstance(model, str) else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -34,6 +34,10 @@ End = Literal["whole", "marker", "eof", "closed", "superseded"]
 How the body of an answer ended, as far as nothing was raised: it was there at once; its dialect's marker
 came; no more bytes came; the app closed or dropped it; the client began its next attempt.
 """
+
+
+_REQUEST_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid")
+"""Headers that name a request."""
 
 
 class RetryPolicy(Protocol):
@@ -200,7 +204,7 @@ class Attempt:
             ended_ns=self._clock.wall(self._last) if dropped else self._clock.now(),
             first_chunk_ns=self._clock.wall(self._first) if self._first is not None else None,
             http_status=self.http_status,
-            request_id=self.headers.get("x-request-id") or self.headers.get("request-id"),
+            request_id=next((self.headers[n] for n in _REQUEST_IDS if n in self.headers), None),
             reply=reply,
             failure=failure,
             retryable=retryable,

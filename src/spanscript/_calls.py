@@ -302,7 +302,7 @@ def _joined() -> Call | None:
 def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> CallInfo:
     return CallInfo(
         client=client,
-        operation=match.dialect.operation,
+        operation=asked.dialect.operation if asked else match.operation,
         provider=provider_of_host(wire.server_address) or wire.server_address,
         model=asked.model if asked else None,
         server_address=wire.server_address,
@@ -311,11 +311,11 @@ def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> Cal
 
 
 def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked | None) -> Request:
-    asked = asked or Asked(model=match.model, stream=bool(match.stream))
+    asked = asked or Asked(match.dialects[0], model=match.model, stream=bool(match.stream))
     return Request(
         call_id=call.id,
         attempt=call.attempts,
-        dialect=match.dialect,
+        dialect=asked.dialect,
         provider=call.info.provider,
         client=call.info.client,
         url=wire.url,

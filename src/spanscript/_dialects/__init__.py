@@ -7,7 +7,7 @@ A path alone does not make a call: `Dialect.accepts` has the last word, by the b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -36,19 +36,39 @@ class Match(Struct, frozen=True):
     What a path says of a request.
 
     Attributes:
-        dialect: The wire API that has such paths.
+        dialects: The wire APIs that have such paths, the likeliest first; the body decides.
         model: The model, if the path names it (on Azure, the deployment); the body's own word goes first.
-        stream: Whether a stream is asked for, if the path tells.
+        stream: Whether a stream is asked for, if the path tells or the wire API has it so unless told.
     """
 
-    dialect: Dialect
+    dialects: tuple[Dialect, ...]
     model: str | None = None
+    stream: bool | None = None
+
+    @property
+    def operation(self) -> str:
+        """`gen_ai.operation.name`, as far as the path tells."""
+        return self.dialects[0].operation
+
+
+class Route(Struct, frozen=True):
+    """
+    Paths that end alike.
+
+    Attributes:
+        dialects: See `Match`.
+        head: What the path before its last segment must have in it; its group is the model.
+        stream: See `Match`.
+    """
+
+    dialects: tuple[Dialect, ...]
+    head: re.Pattern[str] | None = None
     stream: bool | None = None
 
 
 def find(method: str, path: str) -> Match | None:
     """
-    Find the dialect of a request by its URL.
+    Find the dialects of a request by its URL.
 
     Args:
         method: The HTTP method, in upper case.
@@ -62,10 +82,15 @@ def find(method: str, path: str) -> Match | None:
     if path.endswith("/"):
         path = path.rstrip("/")
     head, _, last = path.rpartition("/")
-    rule = _LAST_SEGMENTS.get(last)
-    if rule is not None:
-        return rule(head)
-    return _vertex(path) if last.endswith("awPredict") else None
+    if ":" in last:  # Google's paths: …/models/NAME:verb
+        name, _, last = last.rpartition(":")
+        head = f"{head}/{name}:"
+    for route in _ROUTES.get(last, ()):
+        found = route.head.search(head) if route.head is not None else None
+        if found is not None or route.head is None:
+            model = unquote(found[1]) if found is not None and found.re.groups else None
+            return Match(route.dialects, model, route.stream)
+    return None
 
 
 def read_params(dialect: Dialect, body: Mapping[str, bytes]) -> dict[str, Json]:
@@ -96,36 +121,27 @@ def _value_at(body: Mapping[str, bytes], path: tuple[str, ...]) -> Json:
     return None if raw is None else loads(raw)
 
 
-_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]+)(?:/chat)?$")
-_BEDROCK: Final = re.compile(r"/model/([^/]+)$")
-_VERTEX: Final = re.compile(r"/publishers/anthropic/models/([^/]+):(streamRawPredict|rawPredict)$")
+def _route(*dialects: Dialect, head: str | None = None, stream: bool | None = None) -> Route:
+    return Route(dialects, re.compile(head) if head else None, stream)
 
 
-def _completions(head: str) -> Match:
-    dialect = CHAT_COMPLETIONS if head.endswith("/chat") else COMPLETIONS
-    return _maybe_deployed(dialect, head)
+_DEPLOYMENT: Final = r"/openai/deployments/([^/]+)"
+_BEDROCK: Final = r"/model/([^/]+)$"
+_ON_VERTEX: Final = r"/publishers/anthropic/models/([^/]+):$"
 
-
-def _maybe_deployed(dialect: Dialect, head: str) -> Match:
-    found = _DEPLOYMENT.search(head)
-    return Match(dialect, unquote(found[1]) if found else None)
-
-
-def _bedrock(head: str, *, stream: bool) -> Match | None:
-    found = _BEDROCK.search(head)
-    return Match(MESSAGES, unquote(found[1]), stream) if found else None
-
-
-def _vertex(path: str) -> Match | None:
-    found = _VERTEX.search(path)
-    return Match(MESSAGES, unquote(found[1]), found[2] == "streamRawPredict") if found else None
-
-
-_LAST_SEGMENTS: Final[Mapping[str, Callable[[str], Match | None]]] = {
-    "completions": _completions,
-    "responses": lambda head: _maybe_deployed(RESPONSES, head),
-    "embeddings": lambda head: _maybe_deployed(EMBEDDINGS, head),
-    "messages": lambda _: Match(MESSAGES),
-    "invoke": lambda head: _bedrock(head, stream=False),
-    "invoke-with-response-stream": lambda head: _bedrock(head, stream=True),
+_ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
+    "completions": (
+        _route(CHAT_COMPLETIONS, head=_DEPLOYMENT + "/chat$"),
+        _route(CHAT_COMPLETIONS, head="/chat$"),
+        _route(COMPLETIONS, head=_DEPLOYMENT + "$"),
+        _route(COMPLETIONS),
+    ),
+    "responses": (_route(RESPONSES, head=_DEPLOYMENT + "$"), _route(RESPONSES)),
+    "embeddings": (_route(EMBEDDINGS, head=_DEPLOYMENT + "$"), _route(EMBEDDINGS)),
+    "messages": (_route(MESSAGES),),
+    "rawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=False),),
+    "streamRawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=True),),
+    "invoke": (_route(MESSAGES, head=_BEDROCK, stream=False),),
+    "invoke-with-response-stream": (_route(MESSAGES, head=_BEDROCK, stream=True),),
 }
+"""Last segment of a path (or what follows its colon) → its routes; the first whose head is there counts."""

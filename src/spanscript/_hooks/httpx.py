@@ -8,30 +8,18 @@ whatever it does not know (`anthropic` looks up `stream_observer` there, `httpx2
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from types import ModuleType, TracebackType
-from typing import Any, Final
+from typing import Any
 
 from spanscript import _dialects
 from spanscript._attempt import Attempt, Wire
 from spanscript._calls import Calls, Sending, current_attempt
 from spanscript._guard import guarded
+from spanscript._hooks._sending import PORTS, kept
 from spanscript._patch import Wrapper
 from spanscript._secrets import remember
 from spanscript._unread import end_unread, watch
-
-_KEPT_HEADERS: Final = frozenset(
-    {
-        b"content-type",
-        b"content-encoding",
-        b"retry-after",
-        b"retry-after-ms",
-        b"x-should-retry",
-        b"x-request-id",
-        b"request-id",
-    }
-)
-"""What is taken from an answer's headers. Nothing is ever taken from a request's."""
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
@@ -88,30 +76,18 @@ class _Hook:
             return None  # an upload that is produced while it is sent: no LLM request is
         shown = f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
         remember(request.headers.raw)
-        port = url.port or _PORTS.get(url.scheme)
+        port = url.port or PORTS.get(url.scheme)
         return self._calls.sending(match, Wire(request.method, shown, url.host, port, content), self._name)
 
     @guarded
     def _take(self, attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], Any]) -> None:
-        attempt.respond(response.status_code, _kept(response.headers.raw))
+        attempt.respond(response.status_code, kept(response.headers.raw))
         try:
             body = response.content
         except self._response_not_read:
             response.stream = tee(response.stream, attempt)
         else:
             attempt.whole(body)
-
-
-def _kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """From the raw pairs: to ask httpx for one name after the other takes five times as long."""
-    return {
-        lower.decode(): value.decode("latin-1")
-        for name, value in headers
-        if (lower := name.lower()) in _KEPT_HEADERS
-    }
-
-
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 def _leg(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:

@@ -87,7 +87,7 @@ class _Hook:
         model = body.get("model") if isinstance(body, Mapping) else None
         return CallInfo(
             client=self._client,
-            operation=match.dialect.operation,
+            operation=match.operation,
             provider=provider_of_class(type(instance)) or provider_of_host(base.host) or self._client,
             model=model if isinstance(model, str) else match.model,
             server_address=base.host,

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from spanscript._exchange import Json
 from spanscript.demo.provider import policy
 from spanscript.demo.provider.chat_completions import EPOCH
-from spanscript.demo.provider.routes import ANTHROPIC, OPENAI, Manner, Route
+from spanscript.demo.provider.route import Manner, Route
+from spanscript.demo.provider.routes import ANTHROPIC, OPENAI
 from spanscript.demo.provider.script import Fault, Step
 
 

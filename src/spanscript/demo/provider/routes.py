@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import unquote
 
 from spanscript._exchange import Event, Json
@@ -18,62 +17,7 @@ from spanscript.demo.provider import (
     messages,
     responses,
 )
-from spanscript.demo.provider.policy import Answer, Ask
-
-
-@dataclass(frozen=True)
-class Api:
-    """A wire API: how its requests are read and its answers made. `events` is `None`: no streaming."""
-
-    name: str
-    read: Callable[[Json], Ask]
-    whole: Callable[[Answer, Json], Json]
-    events: Callable[[Answer, Json], Iterator[Event]] | None
-
-
-@dataclass(frozen=True)
-class Manner:
-    """
-    What one provider does its own way.
-
-    Attributes:
-        error: Status and message → the error body.
-        headers: Response headers; `{serial}` stands for the request's number.
-        error_event: Message and whether it is a `failed` → the error event inside a stream.
-        encode: Event → bytes of the stream.
-        stream_type: The stream's content type.
-    """
-
-    error: Callable[[int, str], Json]
-    headers: Mapping[str, str]
-    error_event: Callable[[str, bool], Event]
-    encode: Callable[[Event], bytes]
-    stream_type: str = "text/event-stream; charset=utf-8"
-
-
-@dataclass(frozen=True)
-class Route:
-    """A path of an LLM request. `streamed`: whether by the path alone; `None`: the body says it."""
-
-    api: Api
-    manner: Manner
-    model: str | None = None
-    streamed: bool | None = None
-
-    def asks_stream(self, body: Json) -> bool:
-        """Whether a stream is asked for."""
-        asked = bool(body.get("stream")) if self.streamed is None else self.streamed
-        return asked and self.api.events is not None
-
-
-def _sse(event: Event) -> bytes:
-    name = f"event: {event.name}\n" if event.name else ""
-    data = event.data if isinstance(event.data, str) else _compact(event.data)
-    return f"{name}data: {data}\n\n".encode("utf-8", "surrogatepass")
-
-
-def _compact(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+from spanscript.demo.provider.route import Api, Manner, Route, compact, sse
 
 
 def _bedrock_frame(event: Event) -> bytes:
@@ -82,9 +26,9 @@ def _bedrock_frame(event: Event) -> bytes:
         payload = {"message": event.data["message"]}
     else:
         headers = {":event-type": "chunk", ":message-type": "event"}
-        payload = {"bytes": b64encode(_compact(event.data).encode()).decode(), "p": "abcdefgh"}
+        payload = {"bytes": b64encode(compact(event.data).encode()).decode(), "p": "abcdefgh"}
     headers[":content-type"] = "application/json"
-    return eventstream.frame(headers, _compact(payload).encode())
+    return eventstream.frame(headers, compact(payload).encode())
 
 
 _OPENAI_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error"}
@@ -157,26 +101,26 @@ OPENAI = Manner(
     error=_openai_error,
     headers=_OPENAI_HEADERS,
     error_event=lambda message, _failed: Event(_openai_error(500, message)),
-    encode=_sse,
+    encode=sse,
 )
-OPENAI_RESPONSES = Manner(_openai_error, _OPENAI_HEADERS, _responses_error, _sse)
+OPENAI_RESPONSES = Manner(_openai_error, _OPENAI_HEADERS, _responses_error, sse)
 AZURE = Manner(
     error=lambda status, message: {"error": {"code": str(status), "message": message}},
     headers=_OPENAI_HEADERS | {"apim-request-id": "apim-{serial:06d}", "x-ms-region": "Loopback"},
     error_event=OPENAI.error_event,
-    encode=_sse,
+    encode=sse,
 )
 ANTHROPIC = Manner(
     error=_anthropic_error,
     headers=_ANTHROPIC_HEADERS,
     error_event=lambda message, _failed: Event(_anthropic_error(529, message), "error"),
-    encode=_sse,
+    encode=sse,
 )
 VERTEX = Manner(
     error=_google_error,
     headers={"content-type": "application/json; charset=UTF-8", "vary": "Origin"},
     error_event=ANTHROPIC.error_event,
-    encode=_sse,
+    encode=sse,
 )
 BEDROCK = Manner(
     error=lambda status, message: {"message": message, "__type": _AWS_TYPES.get(status, "Exception")},
@@ -220,5 +164,5 @@ def find(path: str) -> Route | None:
         if match is not None:
             model = match.groupdict().get("model")
             named = unquote(model) if model else None
-            return Route(route.api, route.manner, named, route.streamed)
+            return replace(route, model=named)
     return None

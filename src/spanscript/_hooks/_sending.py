@@ -1,0 +1,78 @@
+"""What every HTTP library's hook does: it tells `Calls` of a request, and keeps an answer's headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from spanscript import _dialects
+from spanscript._attempt import Wire
+from spanscript._calls import Calls, Sending
+from spanscript._secrets import remember
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+PORTS: Final = {"http": 80, "https": 443}
+
+_KEPT: Final = frozenset(
+    {
+        b"content-type",
+        b"content-encoding",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"x-request-id",
+        b"request-id",
+        b"x-amzn-requestid",
+    }
+)
+"""What is taken from an answer's headers. Nothing is ever taken from a request's."""
+
+
+def sending(
+    calls: Calls, client: str, method: str, url: str, body: Callable[[], tuple[Headers, bytes | None]]
+) -> Sending | None:
+    """
+    Tell that a request is about to be sent.
+
+    Args:
+        calls: Who is told.
+        client: The library's import name.
+        method: The HTTP method.
+        url: Where it goes, with its query.
+        body: Gives the request's headers and its body's bytes, `None` if they cannot be had without
+            touching what the app passed. Asked for LLM paths only.
+
+    Returns:
+        What to send it in; `None` if it is no LLM request, or is seen already further out.
+    """
+    method = method.upper()
+    if method != _dialects.METHOD:
+        return None
+    address = url.partition("?")[0]
+    _, _, below = address.partition("://")
+    match = _dialects.find(method, below[below.find("/") :] if "/" in below else "/")
+    if match is None:
+        return None
+    headers, content = body()
+    if content is None:
+        return None
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    port = parts.port or PORTS.get(parts.scheme)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    remember(headers)
+    return calls.sending(match, Wire(method, shown, host, port, content), client)
+
+
+def text_headers(headers: Iterable[tuple[str, str]]) -> Headers:
+    """The headers of a library that has them as text."""
+    return [(n.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for n, v in headers]
+
+
+def kept(headers: Headers) -> dict[str, str]:
+    """What is kept of an answer's headers, by their names in lower case."""
+    return {
+        lower.decode(): value.decode("latin-1") for name, value in headers if (lower := name.lower()) in _KEPT
+    }
