@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
+from importlib import metadata
 from types import ModuleType
 
 import pytest
@@ -12,10 +12,11 @@ from spanscript import _hooks
 from spanscript._patch import patch
 from spanscript.cli.doctor import _why_not
 
-INSTALLED = [hook for hook in _hooks.TABLE if importlib.util.find_spec(hook.library)]
+HERE = {dist.metadata["Name"].lower().replace("_", "-") for dist in metadata.distributions()}
+INSTALLED = [hook for hook in _hooks.TABLE if hook.library in HERE]
 
 
-@pytest.mark.parametrize("hook", INSTALLED, ids=lambda hook: hook.library)
+@pytest.mark.parametrize("hook", INSTALLED, ids=lambda hook: hook.modules[0])
 def test_every_name_is_there(hook):
     assert _hooks.missing_names(hook) == []
 

@@ -24,23 +24,24 @@ class Hook(Struct, frozen=True):
     One library and how it is hooked.
 
     Attributes:
-        library: Its import name and its name on PyPI.
-        module: The module whose import triggers the hook.
+        library: Its name on PyPI.
+        modules: The module whose import triggers the hook, by the names that it has had in the versions
+            that are supported, the newest first.
         home: Our module for it. Its `wrappers(module, calls)` tells what goes around which function.
         sees: `attempts` for an HTTP library, `calls` for a client.
     """
 
     library: str
-    module: str
+    modules: tuple[str, ...]
     home: str
     sees: str
 
 
 TABLE: tuple[Hook, ...] = (
-    Hook("httpx", "httpx", "spanscript._hooks.httpx", "attempts"),
-    Hook("httpx2", "httpx2", "spanscript._hooks.httpx", "attempts"),
-    Hook("openai", "openai._base_client", "spanscript._hooks.stainless", "calls"),
-    Hook("anthropic", "anthropic._base_client", "spanscript._hooks.stainless", "calls"),
+    Hook("httpx", ("httpx",), "spanscript._hooks.httpx", "attempts"),
+    Hook("httpx2", ("httpx2",), "spanscript._hooks.httpx", "attempts"),
+    Hook("openai", ("openai._base_client",), "spanscript._hooks.stainless", "calls"),
+    Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
 )
 
 
@@ -63,14 +64,27 @@ def missing_names(hook: Hook) -> list[str]:
     The names that *hook* wants to wrap and that the version installed does not have. Imports the library.
 
     Raises:
-        ImportError: It is not installed, or cannot be imported.
+        ImportError: The library is there and cannot be imported.
     """
-    module = import_module(hook.module)
+    module = _first_there(hook.modules)
+    if module is None:
+        return [hook.modules[0]]
     return [path for path in _wrappers(hook, module, None) if not is_there(module, path)]
 
 
+def _first_there(names: tuple[str, ...]) -> ModuleType | None:
+    for name in names:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise
+    return None
+
+
 def _when_imported(hook: Hook, calls: Callable[[], Calls]) -> Undo:
-    return when_imported(hook.module, lambda module: _put_on(hook, module, calls()))
+    undos = [when_imported(name, lambda module: _put_on(hook, module, calls())) for name in hook.modules]
+    return lambda: undo_all(undos)
 
 
 def _put_on(hook: Hook, module: ModuleType, calls: Calls) -> Undo:

@@ -7,17 +7,28 @@ A process of its own for `spanscript doctor`: it imports every client library th
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
-from spanscript._hooks import TABLE, Hook, missing_names
+from spanscript._hooks import TABLE, missing_names
 from spanscript._json import dumps
 
 
-def _finding(hook: Hook) -> list[str] | str | None:
-    try:
-        return missing_names(hook)
-    except ImportError as error:
-        return None if error.name == hook.library else str(error)
+def _findings() -> dict[str, list[str] | str]:
+    found: dict[str, list[str] | str] = {}
+    for hook in TABLE:
+        try:
+            metadata.version(hook.library)
+            missing = missing_names(hook)
+        except metadata.PackageNotFoundError:
+            continue
+        except ImportError as error:
+            found[hook.library] = str(error)
+            continue
+        others = found.setdefault(hook.library, [])
+        if isinstance(others, list):
+            others.extend(missing)
+    return found
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(dumps({hook.library: _finding(hook) for hook in TABLE}))
+    sys.stdout.buffer.write(dumps(_findings()))

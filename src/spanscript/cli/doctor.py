@@ -99,11 +99,12 @@ def _libraries() -> Iterator[dict[str, str | None]]:
     from spanscript._hooks import TABLE  # noqa: PLC0415  # no other command needs it
 
     findings = _findings()
-    for hook in TABLE:
-        version = _version(hook.library)
-        why = _why_not(version, findings.get(hook.library))
-        reason = why or f"its {hook.sees}, once the app imports it"
-        yield {"name": hook.library, "version": version, "hooked": "no" if why else "yes", "why": reason}
+    sees = {hook.library: hook.sees for hook in TABLE}
+    for library in sees:
+        version = _version(library)
+        why = _why_not(version, findings.get(library))
+        reason = why or f"its {sees[library]}, once the app imports it"
+        yield {"name": library, "version": version, "hooked": "no" if why else "yes", "why": reason}
     for name, why in _UNHOOKED.items():
         if (version := _version(name)) is not None:
             yield {"name": name, "version": version, "hooked": "no", "why": why}
