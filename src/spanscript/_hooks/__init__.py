@@ -73,13 +73,16 @@ def missing_names(hook: Hook) -> list[str]:
 
 
 def _first_there(names: tuple[str, ...]) -> ModuleType | None:
-    for name in names:
-        try:
-            return import_module(name)
-        except ModuleNotFoundError as error:
-            if not f"{name}.".startswith(f"{error.name}."):
-                raise
-    return None
+    return next((module for name in names if (module := _maybe_imported(name)) is not None), None)
+
+
+def _maybe_imported(name: str) -> ModuleType | None:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def _when_imported(hook: Hook, calls: Callable[[], Calls]) -> Undo:

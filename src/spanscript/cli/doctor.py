@@ -100,10 +100,10 @@ def _libraries() -> Iterator[dict[str, str | None]]:
 
     findings = _findings()
     sees = {hook.library: hook.sees for hook in TABLE}
-    for library in sees:
+    for library, seen in sees.items():
         version = _version(library)
         why = _why_not(version, findings.get(library))
-        reason = why or f"its {sees[library]}, once the app imports it"
+        reason = why or f"its {seen}, once the app imports it"
         yield {"name": library, "version": version, "hooked": "no" if why else "yes", "why": reason}
     for name, why in _UNHOOKED.items():
         if (version := _version(name)) is not None:
