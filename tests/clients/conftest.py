@@ -8,6 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-fault", action="store_true", help="run every client with every fault")
+
+
 pytest.register_assert_rewrite("proof", "twice")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 QUICK = "retry-after-ms=1"
 
@@ -28,6 +29,7 @@ class Fault:
         cancels: The task is cancelled as soon as nothing more comes.
         arrived: Text had arrived of a broken answer, and is told.
         only: Rows (by a part of their name) for which it is run; for what is slow.
+        typical: Whether it is among those that are run for every client.
     """
 
     name: str
@@ -42,6 +44,14 @@ class Fault:
     cancels: bool = False
     arrived: bool = False
     only: tuple[str, ...] = ("",)
+    typical: bool = False
+
+    def applies_to(self, row: Any) -> bool:
+        return (
+            row.kind in self.kinds
+            and self.name not in row.skips
+            and any(part in row.name for part in self.only)
+        )
 
     @property
     def without_retries(self) -> Sequence[str]:
@@ -55,47 +65,61 @@ STREAM = ("stream",)
 WHOLE = ("whole",)
 PLAIN = ("openai-chat-whole", "openai-chat-stream", "anthropic-messages-whole", "anthropic-messages-stream")
 SOME = (*PLAIN, "httpx-chat", "httpx2-chat", "helper", "bedrock")
-NOT_AWS = ("openai", "azure", "anthropic", "vertex", "httpx")
-"""In this case the provider answers on AWS paths with what AWS does not send."""
 PARSED = ("-stream", "counted", "helper", "raw_stream")
 UNPARSED = ("lazy_stream", "post_stream")
 """Rows whose client looks into events, and rows where the app reads lines."""
 
 FAULTS = (
-    Fault("ok", ["ok"], ["ok"]),
-    Fault("retried", [f"429 {QUICK}", f"429 {QUICK}", "ok"], ["retrying", "retrying", "ok"]),
+    Fault("ok", ["ok"], ["ok"], typical=True),
+    Fault("retried", [f"429 {QUICK}", f"429 {QUICK}", "ok"], ["retrying", "retrying", "ok"], typical=True),
     Fault("exhausted", [f"500 {QUICK}"] * 3, ["retrying", "retrying", "retries_exhausted"]),
     Fault("no_retries", ["503"], ["error"], retries=0),
-    Fault("bad_request", ["400"], ["error"]),
+    Fault("bad_request", ["400"], ["error"], typical=True),
     Fault("told_to_retry", [f"400 x-should-retry=true {QUICK}", "ok"], ["retrying", "ok"], only=PLAIN),
     Fault("told_not_to", ["500 x-should-retry=false"], ["error"], only=PLAIN),
     Fault("overloaded", [f"529 {QUICK}", "ok"], ["retrying", "ok"], only=PLAIN),
-    Fault("reset", ["reset"], ["error"], retries=0),
+    Fault("reset", ["reset"], ["error"], retries=0, typical=True),
     Fault("reset_then_ok", ["reset", "ok"], ["retrying", "ok"], only=PLAIN[::3]),
-    Fault("gzip", ["gzip"], ["ok"]),
+    Fault("gzip", ["gzip"], ["ok"], typical=True),
     Fault("slow", ["chunk_delay=0.005"], ["ok"], kinds=STREAM),
     Fault("bytewise", ["chunk_size=7"], ["ok"]),
     Fault("gzip_bytewise", ["gzip chunk_size=7"], ["ok"]),
-    Fault("whole_cut", ["cut"], ["error"], kinds=("whole", "lazy"), retries=0),
+    Fault("whole_cut", ["cut"], ["error"], kinds=("whole", "lazy"), retries=0, typical=True),
     Fault("whole_truncated", ["truncate"], ["error"], kinds=("whole", "lazy")),
-    Fault("whole_error", ["error"], ["error"], kinds=("whole", "lazy"), only=NOT_AWS),
+    Fault("whole_error", ["error"], ["error"], kinds=("whole", "lazy"), typical=True),
     Fault("stream_reset", ["reset after=-6"], ["error"], kinds=STREAM, arrived=True),
-    Fault("stream_cut", ["cut after=-6"], ["error"], kinds=STREAM, arrived=True),
+    Fault("stream_cut", ["cut after=-6"], ["error"], kinds=STREAM, arrived=True, typical=True),
     Fault("stream_badframe", ["badframe after=-6"], ["error"], kinds=STREAM, arrived=True),
-    Fault("truncated", ["truncate"], ["error"], kinds=STREAM, error="incomplete_stream", arrived=True),
+    Fault(
+        "truncated",
+        ["truncate"],
+        ["error"],
+        kinds=STREAM,
+        error="incomplete_stream",
+        arrived=True,
+        typical=True,
+    ),
     Fault(
         "gzip_truncated", ["gzip truncate"], ["error"], kinds=STREAM, error="incomplete_stream", arrived=True
     ),
-    Fault("stream_error", ["error after=-6"], ["error"], kinds=STREAM, arrived=True),
+    Fault("stream_error", ["error after=-6"], ["error"], kinds=STREAM, arrived=True, typical=True),
     Fault("stream_failed", ["failed after=-6"], ["error"], kinds=STREAM, arrived=True),
     Fault("malformed", ["malformed after=-6"], ["error"], kinds=STREAM, arrived=True, only=PARSED),
     Fault("malformed_unseen", ["malformed after=-6"], ["ok"], kinds=STREAM, only=UNPARSED),
-    Fault("break", ["ok"], ["abandoned"], kinds=STREAM, reads="break"),
-    Fault("close", ["ok"], ["abandoned"], kinds=STREAM, reads="close"),
-    Fault("never_read", ["ok"], ["abandoned"], kinds=STREAM, reads="drop"),
-    Fault("held", ["hang after=6"], ["ok"], kinds=STREAM, reads="held"),
-    Fault("cancelled", ["hang"], ["cancelled"], cancels=True),
-    Fault("cancelled_later", ["hang after=-6"], ["cancelled"], kinds=STREAM, cancels=True, arrived=True),
+    Fault("break", ["ok"], ["abandoned"], kinds=STREAM, reads="break", typical=True),
+    Fault("close", ["ok"], ["abandoned"], kinds=STREAM, reads="close", typical=True),
+    Fault("never_read", ["ok"], ["abandoned"], kinds=STREAM, reads="drop", typical=True),
+    Fault("held", ["hang after=6"], ["ok"], kinds=STREAM, reads="held", typical=True),
+    Fault("cancelled", ["hang"], ["cancelled"], cancels=True, typical=True),
+    Fault(
+        "cancelled_later",
+        ["hang after=-6"],
+        ["cancelled"],
+        kinds=STREAM,
+        cancels=True,
+        arrived=True,
+        typical=True,
+    ),
     Fault("timeout", ["hang"], ["error"], retries=0, timeout=0.3, only=SOME),
     Fault("stream_timeout", ["hang after=-6"], ["error"], kinds=STREAM, timeout=0.3, arrived=True, only=SOME),
 )

@@ -205,4 +205,4 @@ def test_import_order(before: str, after: str, provider: Any, tmp_path: Path) ->
 
 def test_every_hook_is_undone_by_name() -> None:
     """The table is what is tested here: a new library needs its names in PLACES."""
-    assert {hook.module for hook in _hooks.TABLE} == {library for library, _ in PLACES}
+    assert {hook.modules[0] for hook in _hooks.TABLE} == {library for library, _ in PLACES}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from apps import ANSWER, COLOURS, App, Unavailable, run
+from apps import ANSWER, App, Unavailable, run
 from faults import FAULTS, Fault
 from opentelemetry import trace
 from proof import (
@@ -25,17 +25,22 @@ from proof import (
 from rows import ROWS, Row
 
 
-def _cases() -> list[Any]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    every = metafunc.config.getoption("--every-fault")
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize(("row", "colour", "fault"), _cases(every=every))
+
+
+def _cases(*, every: bool) -> list[Any]:
     return [
         pytest.param(row, colour, fault, id=f"{row.name}-{colour}-{fault.name}")
         for row in ROWS
         for fault in FAULTS
-        if row.kind in fault.kinds and any(part in row.name for part in fault.only)
-        for colour in (COLOURS if not fault.cancels else ("async",))
+        if fault.applies_to(row) and (every or row.thorough or fault.typical)
+        for colour in (row.colours if not fault.cancels else {"async"}.intersection(row.colours))
     ]
 
 
-@pytest.mark.parametrize(("row", "colour", "fault"), _cases())
 def test_table(row: Row, colour: str, fault: Fault, provider: Any, request: Any) -> None:
     bare, bare_sent = _bare(row, colour, fault, provider)
     recording = request.getfixturevalue("recording")
