@@ -26,15 +26,17 @@ from rows import ROWS, Row
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    every = metafunc.config.getoption("--every-fault")
+    every = metafunc.config.getoption("--every-fault", default=False)
+    client = metafunc.config.getoption("--client", default=None)
     if "row" in metafunc.fixturenames:
-        metafunc.parametrize(("row", "colour", "fault"), _cases(every=every))
+        metafunc.parametrize(("row", "colour", "fault"), _cases(client, every=every))
 
 
-def _cases(*, every: bool) -> list[Any]:
+def _cases(client: str | None, *, every: bool) -> list[Any]:
     return [
         pytest.param(row, colour, fault, id=f"{row.name}-{colour}-{fault.name}")
         for row in ROWS
+        if client in (None, row.client)
         for fault in FAULTS
         if fault.applies_to(row) and (every or row.thorough or fault.typical)
         for colour in (row.colours if not fault.cancels else {"async"}.intersection(row.colours))

@@ -1,0 +1,53 @@
+"""
+Which releases of which client are tested: the table behind the environments of `nox` and `docs/support.md`.
+
+It imports nothing but the standard library: nox reads it where no client is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Client(NamedTuple):
+    """
+    A client library.
+
+    Attributes:
+        oldest: The oldest release that is tested, and so supported.
+        between: Releases between it and the newest whose insides differ.
+        along: What is installed with it, for all releases.
+        unseen: What of it is not seen, and why.
+    """
+
+    oldest: str
+    between: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+    unseen: str = ""
+
+
+CLIENTS: Mapping[str, Client] = {
+    "openai": Client("1.109.1", ("2.54.0",), unseen="realtime and `responses.connect`: WebSockets"),
+    "anthropic": Client("0.125.0", ("1.17.0",), along=("boto3", "google-auth")),
+    "httpx": Client("0.28.1", unseen="uploads that are produced while they are sent"),
+    "httpx2": Client("2.16.2", unseen="`.websocket`"),
+}
+"""Name on PyPI → what of it is tested."""
+
+NEWEST = ""
+"""Stands for whatever release is the newest."""
+
+
+def environments() -> list[tuple[str, str]]:
+    """Every client with every release of it that is tested."""
+    return [
+        (name, version)
+        for name, client in CLIENTS.items()
+        for version in (client.oldest, *client.between, NEWEST)
+    ]
+
+
+def requirements(name: str, version: str) -> list[str]:
+    """What pip is to install for an environment."""
+    return [f"{name}=={version}" if version else name, *CLIENTS[name].along]
