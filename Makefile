@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test local lint environments bench clean
+.PHONY: help demo test local lint environments matrix bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -34,6 +34,10 @@ lint: $(BIN)/installed  ## types, style, layers, duplicates
 
 environments: $(BIN)/installed  ## the same tests in each environment of clients, Pythons and OpenTelemetry
 	$(BIN)/nox
+
+matrix: $(BIN)/installed  ## every client in every release that is tested; a row per client and mode
+	rm -f .nox/matrix.jsonl
+	$(BIN)/nox -s client; $(BIN)/nox -s matrix
 
 bench: $(BIN)/installed  ## what it costs, as ratios in one run
 	$(BIN)/python -m benchmarks

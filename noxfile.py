@@ -1,26 +1,28 @@
 """
-The same tests in each environment: oldest and newest clients, OpenTelemetry and Python, and the wheel.
+The same tests in each environment: every client in every release that is tested, OpenTelemetry, Python, the wheel.
 
-`nox` runs what `make test`, which has the newest of all, leaves out; `nox -s "clients(oldest)"` runs one,
+`nox` runs a representative part, beside what `make test` runs, which has the newest of all; `make matrix` runs
+every client in every release, and prints a row per client and mode; `nox -s "client(cohere 5.21.0)"` runs one;
 `nox -s pythons` each Python that is on the machine.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["clients(oldest)", "clients(middle)", "wheel"]
+sys.path.insert(0, str(Path(__file__).parent / "tests" / "clients"))
+import matrix
+from versions import CLIENTS, environments, requirements
+
+nox.options.sessions = ["clients(oldest)", "wheel"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
-CLIENTS = {
-    # The oldest OpenTelemetry that is supported stands with the oldest clients.
+OPENTELEMETRY = {
     "oldest": [
-        "openai==1.109.1",
-        "anthropic==0.125.0",
-        "httpx==0.28.1",
         "opentelemetry-api==1.37.0",
         "opentelemetry-sdk==1.37.0",
         "opentelemetry-instrumentation==0.58b0",
@@ -30,36 +32,60 @@ CLIENTS = {
         "wrapt==1.14.2",
         "msgspec==0.19.0",
     ],
-    "middle": ["openai==2.54.0", "anthropic==1.17.0"],
-    "newest": ["openai", "anthropic", "httpx", "httpx2"],
+    "newest": ["opentelemetry-distro", "opentelemetry-exporter-otlp"],
 }
-TESTS = ["boto3", "pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "rich"]
+TESTS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "rich", "pydantic"]
 OF_CLIENTS = ["tests/clients", "tests/test_instrumentor.py"]
+IN_PARALLEL = ["-n", "2", "--dist", "loadgroup"]
+REPORT = Path(".nox") / "matrix.jsonl"
 
 
 @nox.session
-@nox.parametrize("clients", list(CLIENTS), ids=list(CLIENTS))
-def clients(session: nox.Session, clients: str) -> None:
-    """The tables of client tests against one generation of clients."""
-    session.install(*TESTS, *CLIENTS[clients], "opentelemetry-distro", "opentelemetry-exporter-otlp", ".")
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *(session.posargs or OF_CLIENTS))
+@nox.parametrize("age", ["oldest"], ids=["oldest"])
+def clients(session: nox.Session, age: str) -> None:
+    """All client tests with the oldest release of every client that can stand beside the others."""
+    together = [r for name, client in CLIENTS.items() if client.shared for r in requirements(name, client.oldest)]
+    session.install(*TESTS, *OPENTELEMETRY[age], *together, ".")
+    session.run("pytest", *IN_PARALLEL, *(session.posargs or OF_CLIENTS))
+
+
+@nox.session
+@nox.parametrize(
+    ("name", "version"), environments(), ids=[f"{n} {v or 'newest'}" for n, v in environments()]
+)
+def client(session: nox.Session, name: str, version: str) -> None:
+    """One client in one release, alone."""
+    session.install(*TESTS, *OPENTELEMETRY["newest"], *requirements(name, version), ".")
+    tests = ["tests/clients/test_table.py", "tests/clients/test_names.py"]
+    report = REPORT.absolute()
+    session.run("pytest", *IN_PARALLEL, "--client", name, "--matrix", str(report), *session.posargs, *tests)
+
+
+@nox.session(name="matrix", venv_backend="none")
+def print_matrix(session: nox.Session) -> None:
+    """What the client sessions that ran found, a row per client and mode."""
+    rows = matrix.read(REPORT)
+    print(matrix.table(rows))
+    failed = sorted({row["client"] for row in rows if row.get("failed")})
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(python=["3.10", "3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """The whole suite on each Python that is here, with the newest of everything."""
     session.install(".[dev]")
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs)
+    session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel, as a user installs it, with `src` out of the way."""
-    session.install("build", *TESTS, *CLIENTS["newest"])
+    session.install("build", *TESTS, "openai", "anthropic", "httpx", "httpx2")
     directory = Path(session.create_tmp())
     session.run("python", "-m", "build", "--wheel", "--outdir", str(directory), ".")
     (built,) = directory.glob("spanscript-*.whl")
     session.install(f"spanscript[otlp] @ {built.resolve().as_uri()}")
     session.run("python", "-c", "import spanscript; assert 'site-packages' in spanscript.__file__")
     tests = ["tests/cli", "tests/test_dialects.py", "tests/test_otlp.py"]
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", *tests)
+    session.run("pytest", *IN_PARALLEL, "-p", "no:cacheprovider", *tests)

@@ -19,12 +19,14 @@ class Client(NamedTuple):
         between: Releases between it and the newest whose insides differ.
         along: What is installed with it, for all releases.
         unseen: What of it is not seen, and why.
+        shared: Whether its oldest release can stand in one environment with those of the others.
     """
 
     oldest: str
     between: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     unseen: str = ""
+    shared: bool = True
 
 
 CLIENTS: Mapping[str, Client] = {
