@@ -85,13 +85,18 @@ class Owner(Protocol):
 
 
 class Wire(Struct, frozen=True):
-    """A request as the HTTP library sends it; `url` is without query and credentials."""
+    """
+    A request as the HTTP library sends it; `url` is without query and credentials.
+
+    `summary`: `content` is not what is sent but tells of it, see `spanscript._forms`.
+    """
 
     method: str
     url: str
     server_address: str
     server_port: int | None
     content: bytes
+    summary: bool = False
 
 
 class Attempt:
@@ -195,7 +200,7 @@ class Attempt:
 
     @guarded
     def _judge(self, how: End, error: BaseException | None) -> Outcome:
-        reply = self._read() if self._chunks else None
+        reply = self._read(how) if self._chunks else None
         status, failure, retryable = self._verdict(how, error, reply)
         dropped = how == "closed" and error is None and self._first is not None
         return Outcome(
@@ -224,13 +229,14 @@ class Attempt:
         )
 
     @guarded
-    def _read(self) -> Reply | None:
+    def _read(self, how: End) -> Reply | None:
         data = b"".join(self._chunks)
         encoding = self.headers.get("content-encoding", "")
         if encoding:
             data = inflate([data], encoding)
         kind = self.headers.get("content-type", "")
-        reply = _wire.read(self.request.dialect, kind, mask(data), self.http_status or 200)
+        status, ended = self.http_status or 200, how in ("whole", "eof")
+        reply = _wire.read(self.request.dialect, kind, mask(data), status, ended=ended)
         return _masked(reply) if self._first is not None else reply
 
     def _verdict(

@@ -323,6 +323,7 @@ def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked 
         server_port=wire.server_port,
         content=content,
         masked=content is not wire.content,
+        summary=wire.summary,
         split=asked.split,
         model=asked.model or call.info.model,
         stream=asked.stream,

@@ -204,6 +204,8 @@ class Dialect(Struct, frozen=True):
         ends: Likewise for an event, of any framing.
         parse: A whole answer's bytes → JSON, where plain parsing would waste time on what `decode` does
             not look at. Raises what `spanscript._json.loads` raises.
+        raw: Likewise for a whole answer that is no JSON object (audio, plain text), by its bytes and its
+            content type. `None` if the wire API has no such answers.
     """
 
     name: str
@@ -218,6 +220,7 @@ class Dialect(Struct, frozen=True):
     terminal: Callable[[bytes], bool] | None = None
     ends: Callable[[Event], bool] | None = None
     parse: Callable[[bytes], Json] | None = None
+    raw: Callable[[bytes, str], Json] | None = None
 
 
 class Request(Struct, frozen=True):
@@ -232,8 +235,9 @@ class Request(Struct, frozen=True):
         client: The library whose call this is (`openai`, or `httpx` for raw HTTP).
         url: Scheme, host, port and path; no query, no credentials.
         server_address, server_port: The host that is asked.
-        content: The body, byte for byte as sent, but see `masked`.
+        content: The body, byte for byte as sent, but see `masked` and `summary`.
         masked: Whether a key that this process uses was in the body, and is not in `content`.
+        summary: Whether the body is a form with files, and `content` the JSON that tells of it.
         split: The body taken apart; `None` if it is no JSON object.
         model: From the body, or from the URL where the wire API has it there.
         stream: Whether the answer is asked for as a stream.
@@ -257,6 +261,7 @@ class Request(Struct, frozen=True):
     stream: bool = False
     params: Mapping[str, Json] = {}
     masked: bool = False
+    summary: bool = False
     tool_count: int | None = None
     prompt_chars: int | None = None
     iteration: int | None = None

@@ -2,21 +2,24 @@
 From bytes to JSON: the framing of streams, and the reading of a whole answer.
 
 Pure, and never raises on bad bytes: what can be read is given. A stream's framing follows from its
-content type by one table; a new framing is one function from bytes to events.
+content type by one table; a new framing is one function from bytes to events. An array of objects is one
+too (Google's streams are unless SSE is asked for), where the dialect streams.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from json.decoder import JSONDecoder
 from typing import Final
 
 import msgspec
 
 from spanscript._exchange import Dialect, Event, Failure, Json, Reply
-from spanscript._json import dumps, loads
+from spanscript._json import dumps, elements, loads
 from spanscript._shapes import integer, mapping, sequence, string
 
 _Framing = Callable[[bytes], Iterator[Event]]
@@ -26,6 +29,8 @@ MALFORMED_STREAM: Final = "malformed_stream"
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MESSAGE_LENGTH: Final = 500
+_ARRAY_OF_OBJECTS: Final = re.compile(rb"\[\s*\{")
+_BETWEEN_ELEMENTS: Final = re.compile(r"[\s,]*")
 
 
 def events(data: bytes, content_type: str) -> Iterator[Event]:
@@ -44,7 +49,9 @@ def events(data: bytes, content_type: str) -> Iterator[Event]:
     return framing(data) if framing else iter(())
 
 
-def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | None) -> Reply:
+def read(
+    dialect: Dialect, content_type: str, data: bytes, http_status: int | None, *, ended: bool = True
+) -> Reply:
     """
     Read what came as the answer of one attempt.
 
@@ -53,17 +60,24 @@ def read(dialect: Dialect, content_type: str, data: bytes, http_status: int | No
         content_type: The response header, empty if there was none.
         data: The body, as far as it came, with its content-encoding undone.
         http_status: `None` if it is not known.
+        ended: Whether it was read to the end: what is no JSON has no other sign of it.
 
     Returns:
         What can be had. `complete` is false for a stream without its terminal marker, and for a body
-        that is no JSON. With a status of 400 or more there always is a `failure`.
+        that is no JSON, unless `Dialect.raw` takes it. With a status of 400 or more there always is a
+        `failure`.
     """
     framing = _framing(content_type, data)
+    if framing is _array and dialect.ends is None:
+        framing = None
     if framing:
         seen = _Seen(framing(data), dialect.ends)
         body = dialect.assemble(seen)
         complete = seen.ended
         malformed = not complete and seen.unreadable
+    elif dialect.raw is not None and _is_raw(content_type, data, http_status):
+        body = dialect.raw(data, content_type)
+        complete, malformed = ended, False
     else:
         body = _maybe_parsed(dialect.parse or loads, data)
         complete = body is not None
@@ -191,10 +205,19 @@ def _maybe_parsed(parse: Callable[[bytes], Json], data: bytes) -> Json:
         return None
 
 
+def _is_raw(content_type: str, data: bytes, http_status: int | None) -> bool:
+    """Whether an answer neither says nor looks like it were JSON, and is no error."""
+    if (http_status or 200) >= 400 or "json" in content_type.lower():
+        return False
+    return not data[:64].lstrip().startswith(b"{")
+
+
 def _framing(content_type: str, data: bytes) -> _Framing | None:
     """By content type, but not against plain appearance: gateways mislabel error bodies and streams."""
     framing = _FRAMINGS.get(content_type.partition(";")[0].strip().lower())
     start = data[:64].removeprefix(_BOM).lstrip()
+    if framing in (_sse, None) and _ARRAY_OF_OBJECTS.match(start):
+        return _array
     if framing is _sse and start[:1] in (b"{", b"["):
         return None
     if framing is None and start.startswith((b"data:", b"event:", b":")):
@@ -240,6 +263,27 @@ def _ndjson(data: bytes) -> Iterator[Event]:
         yield Event(last)
 
 
+def _array(data: bytes) -> Iterator[Event]:
+    """The elements of one JSON array, as they come to who reads it while it grows."""
+    try:
+        whole = elements(data.removeprefix(_BOM))
+    except (ValueError, RecursionError):
+        yield from _cut_array(data.decode("utf-8-sig", "replace"))
+    else:
+        for element in whole:
+            yield Event(_value(element))
+
+
+def _cut_array(text: str) -> Iterator[Event]:
+    at = text.index("[") + 1
+    while space := _BETWEEN_ELEMENTS.match(text, at):
+        try:
+            value, at = _scan(text, space.end())
+        except (ValueError, RecursionError):
+            return
+        yield Event(value)
+
+
 def _value(data: bytes) -> Json:
     try:
         return loads(data)
@@ -247,6 +291,7 @@ def _value(data: bytes) -> Json:
         return data.decode("utf-8", "replace")
 
 
+_scan = JSONDecoder().raw_decode
 _PRELUDE: Final = struct.Struct(">III")
 _CRC_BYTES: Final = 4
 _FRAME_LIMIT: Final = 64 * 1024 * 1024

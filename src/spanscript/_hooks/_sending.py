@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from spanscript import _dialects
 from spanscript._attempt import Wire
 from spanscript._calls import Calls, Sending
+from spanscript._forms import summary_of
 from spanscript._secrets import remember
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -59,11 +60,18 @@ def sending(
     if content is None:
         return None
     parts = urlsplit(address)
+    headers = list(headers)
+    told = summary_of(content, _content_type(headers))
     host = parts.hostname or ""
     port = parts.port or PORTS.get(parts.scheme)
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     remember(headers)
-    return calls.sending(match, Wire(method, shown, host, port, content), client)
+    wire = Wire(method, shown, host, port, content if told is None else told, summary=told is not None)
+    return calls.sending(match, wire, client)
+
+
+def _content_type(headers: Headers) -> str:
+    return next((v.decode("latin-1") for n, v in headers if n.lower() == b"content-type"), "")
 
 
 def text_headers(headers: Iterable[tuple[str, str]]) -> Headers:

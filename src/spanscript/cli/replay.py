@@ -29,6 +29,7 @@ _HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
 _DOUBTS: Final[Mapping[str, str]] = {
     "respaced": "equal to what was sent as JSON, but not to the byte: it had spaces of its own",
     "masked": "not to the byte what was sent: a key in it stands as [secret]",
+    "summary": "not what was sent, but a summary of it: a form, with the sizes of its files",
     "harmed": "not what was sent: it does not have the entry's `body_sha256`; try `spanscript check`",
 }
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(_record(request, rebuilt)))
     elif args.curl:
-        _write("\n".join(_curl(request, rebuilt.content)).encode() + b"\n")
+        _write("\n".join(_curl(request, rebuilt)).encode() + b"\n")
     else:
         _write(rebuilt.content)
     if rebuilt.proof in _DOUBTS:
@@ -71,7 +72,9 @@ def _record(request: Entry, rebuilt: Rebuilt) -> dict[str, Json]:
         return {**found, "body_base64": base64.b64encode(rebuilt.content).decode()}
 
 
-def _curl(request: Entry, body: bytes) -> Iterator[str]:
+def _curl(request: Entry, rebuilt: Rebuilt) -> Iterator[str]:
+    if rebuilt.proof == "summary":
+        raise TranscriptError(f"{request.where}: no command can be made: the files of the form are not kept")
     url = _url(request)
     host = urlsplit(url).hostname or ""
     if not any(host == known or host.endswith(f".{known}") for known in _HOSTS):
@@ -81,7 +84,7 @@ def _curl(request: Entry, body: bytes) -> Iterator[str]:
     options = ["--no-buffer"] if request.get("stream") else []
     options += [f"--header {header}" for header in ('"Content-Type: application/json"', *headers)]
     command = " \\\n  ".join(["curl --globoff", *options, "--data-binary @-", f"--url {shlex.quote(url)}"])
-    yield f"{_printed(body)} |\n{command}"
+    yield f"{_printed(rebuilt.content)} |\n{command}"
 
 
 def _printed(body: bytes) -> str:

@@ -22,6 +22,7 @@ _PROOFS: Final[Mapping[str, str]] = {
     "harmed": "the rebuilt body does not have its `body_sha256`",
     "respaced": "the body was sent with spaces of its own: equal as JSON, not to the byte",
     "masked": "the body held a key, which stands as [secret]",
+    "summary": "the body was a form; what tells of it stands in its place",
     "unproven": "a request without `body_sha256`",
 }
 """What is said of a body that is not exact; only of a harmed one is it a problem."""

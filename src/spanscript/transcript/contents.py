@@ -42,12 +42,12 @@ class Rebuilt(Struct, frozen=True):
 
     `exact`: it has the SHA-256 of the bytes that were sent. `respaced`: it has not, for they had spaces in
     a way of their own; equal as a JSON value. `harmed`: it has not, and spaces do not explain it.
-    `masked`: it is what was sent but for `[secret]` in the place of keys. `unproven`: the entry has no
-    `body_sha256`.
+    `masked`: it is what was sent but for `[secret]` in the place of keys. `summary`: it tells of a form that
+    was sent. `unproven`: the entry has no `body_sha256`.
     """
 
     content: bytes
-    proof: Literal["exact", "respaced", "harmed", "masked", "unproven"]
+    proof: Literal["exact", "respaced", "harmed", "masked", "summary", "unproven"]
 
 
 class Contents:
@@ -136,7 +136,7 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
         candidates = _candidates(request, contents)
         plain = next(candidates)
         if sent is None:
-            return Rebuilt(plain, "masked" if request.get("masked") else "unproven")
+            return Rebuilt(plain, _unproven(request))
         for content in itertools.chain((plain,), candidates):
             lengths.add(len(content))
             found = _with_hash(content, sent)
@@ -148,6 +148,12 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
     length = request.get("body_bytes") or 0
     is_respaced = resolve.has_own_layout(plain) or (length > len(plain) and length not in lengths)
     return Rebuilt(plain, "respaced" if is_respaced else "harmed")
+
+
+def _unproven(request: Entry) -> Literal["masked", "summary", "unproven"]:
+    if request.get("summary"):
+        return "summary"
+    return "masked" if request.get("masked") else "unproven"
 
 
 def _with_hash(content: bytes, sent: str) -> bytes | None:

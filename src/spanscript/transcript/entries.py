@@ -180,12 +180,18 @@ def _request_entry(
     parts: Mapping[str, bytes],
     body_sha256: str,
 ) -> Entry:
-    parts = {**parts, "body_bytes": b"%d" % len(request.content)}
+    return _entry("provider_call_request", ids, about, **parts, **_proof(request, body_sha256))
+
+
+def _proof(request: x.Request, body_sha256: str) -> dict[str, bytes]:
+    """What tells whether a rebuilt body is the one that was sent."""
+    masked = {"masked": b"true"} if request.masked else {}
+    if request.summary:
+        return {"summary": b"true", **masked}
+    length = {"body_bytes": b"%d" % len(request.content)}
     if request.masked:
-        parts["masked"] = b"true"  # and no hash of what was sent: it could be used to guess the key
-    else:
-        parts["body_sha256"] = b'"%b"' % body_sha256.encode()
-    return _entry("provider_call_request", ids, about, **parts)
+        return {**length, **masked}  # and no hash of what was sent: it could be used to guess the key
+    return {**length, "body_sha256": b'"%b"' % body_sha256.encode()}
 
 
 def provider_call_outcome(request: x.Request, outcome: x.Outcome, ids: SpanIds | None) -> Entry:
