@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +23,14 @@ class Asked(Struct, frozen=True):
     stream: bool = False
     tool_count: int | None = None
     prompt_chars: int | None = None
+
+
+_STREAMED: Final = frozenset({"true", "sse"})
+"""Words that ask for a stream, in forms and where a body names the format of the answer."""
+
+
+def _is_true(value: Json) -> bool:
+    return value in _STREAMED if isinstance(value, str) else bool(value)
 
 
 class AskedReader:
@@ -58,7 +67,7 @@ class AskedReader:
             split=split,
             params=params,
             model=model if isinstance(model, str) else None,
-            stream=bool(params.get("stream", match.stream)),
+            stream=_is_true(params.get("stream", match.stream)),
             tool_count=len(elements(split.tools)) if split.tools else None,
             prompt_chars=characters(split),
         )

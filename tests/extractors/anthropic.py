@@ -26,4 +26,11 @@ def stream(events):
     }
 
 
-EXTRACTORS = {"messages": Extract(lambda body: expected_message(body.get("content", [])), stream, tokens)}
+def completed(bodies):
+    return {"text": "".join(body.get("completion") or "" for body in bodies)}
+
+
+EXTRACTORS = {
+    "messages": Extract(lambda body: expected_message(body.get("content", [])), stream, tokens),
+    "complete": Extract(lambda body: completed([body]), completed, tokens),
+}

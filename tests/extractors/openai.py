@@ -57,7 +57,7 @@ def expected_completion(choices):
 
 
 def expected_response(items):
-    messages = [b for i in items if i["type"] == "message" for b in i["content"]]
+    messages = [b for i in items if i["type"] == "message" and i["role"] == "assistant" for b in i["content"]]
     calls = [i for i in items if i["type"] in ("function_call", "custom_tool_call")]
     client = [i for i in items if i["type"] == "tool_search_call" and i.get("execution") == "client"]
     calls += [{"name": "tool_search", "arguments": json.dumps(i["arguments"])} for i in client]

@@ -73,10 +73,15 @@ def decode(body: Json) -> Reply:
     finish = _finish_reason(fields)
     choices = []
     if output or finish:
-        parts = tuple(part for item in output for part in _item_parts(item))
+        parts = tuple(part for item in output for part in _said_parts(item))
         choices.append(Choice(Message("assistant", parts), finish))
     failure = Failure("failed") if fields.get("status") == "failed" else None
     return reply_of(body, choices, _EXTRAS, failure=failure)
+
+
+def _said_parts(item: Json) -> tuple[Part, ...]:
+    """The parts of an item of the output; a compacted history also has what others had said."""
+    return _item_parts(item) if mapping(item).get("role", "assistant") == "assistant" else (Other(item),)
 
 
 def message(value: Json) -> Message:
