@@ -9,27 +9,30 @@ whatever it does not know (`anthropic` looks up `stream_observer` there, `httpx2
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from spanscript import _dialects
 from spanscript._attempt import Attempt, Wire
-from spanscript._calls import Calls, Sending, current_attempt
+from spanscript._calls import Calls, Sending
+from spanscript._forms import Field, summary, summary_of
 from spanscript._guard import guarded
+from spanscript._hooks._legs import legs
+from spanscript._hooks._reading import Reading, Seen
 from spanscript._hooks._sending import PORTS, kept
 from spanscript._patch import Wrapper
 from spanscript._secrets import remember
-from spanscript._unread import end_unread, watch
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, which is httpx or httpx2."""
     hook = _Hook(module, calls)
+    leg, aleg = legs(lambda response: (response.status_code,))
     return {
         "Client.send": hook.send,
         "AsyncClient.send": hook.asend,
-        "HTTPTransport.handle_request": _leg,
-        "AsyncHTTPTransport.handle_async_request": _aleg,
+        "HTTPTransport.handle_request": leg,
+        "AsyncHTTPTransport.handle_async_request": aleg,
     }
 
 
@@ -70,14 +73,24 @@ class _Hook:
         match = _dialects.find(request.method, path)
         if match is None:
             return None
-        try:
-            content = request.content
-        except self._request_not_read:
-            return None  # an upload that is produced while it is sent: no LLM request is
+        content, is_form = self._content(request)
+        if content is None:
+            return None
         shown = f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
         remember(request.headers.raw)
         port = url.port or PORTS.get(url.scheme)
-        return self._calls.sending(match, Wire(request.method, shown, url.host, port, content), self._name)
+        wire = Wire(request.method, shown, url.host, port, content, is_form)
+        return self._calls.sending(match, wire, self._name)
+
+    def _content(self, request: Any) -> tuple[bytes | None, bool]:
+        """The body, or what tells of it if it is a form; and whether it is one."""
+        try:
+            content = request.content
+        except self._request_not_read:  # a form, or an upload that no LLM request is
+            fields = getattr(request.stream, "fields", None)
+            return (None if fields is None else summary(map(_field, fields))), True
+        told = summary_of(content, request.headers.get("content-type", ""))
+        return (content, False) if told is None else (told, True)
 
     @guarded
     def _take(self, attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], Any]) -> None:
@@ -90,73 +103,28 @@ class _Hook:
             attempt.whole(body)
 
 
-def _leg(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-    response = wrapped(*args, **kwargs)
-    if current_attempt() is not None:
-        _note_leg(response)
-    return response
+def _field(field: Any) -> Field:
+    """A field of a form that is to be sent. Of a file nothing is read; the library knows its length."""
+    if hasattr(field, "file"):
+        length = field.get_length()
+        return Field(
+            field.name,
+            filename=field.filename,
+            content_type=field.headers.get("Content-Type"),
+            size=None if length is None else length - len(field.render_headers()),
+        )
+    value = field.value
+    return Field(field.name, text=value if isinstance(value, str) else value.decode("utf-8", "replace"))
 
 
-async def _aleg(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
-    response = await wrapped(*args, **kwargs)
-    if current_attempt() is not None:
-        _note_leg(response)
-    return response
-
-
-@guarded
-def _note_leg(response: Any) -> None:
-    attempt = current_attempt()
-    if attempt is not None:
-        attempt.legs.append(response.status_code)
-
-
-class _Reading:
-    """The body of an answer while it is read: how that ends is how the attempt ends."""
-
-    __slots__ = ("_attempt",)
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-
-    def __enter__(self) -> Callable[[bytes], None]:
-        return self._attempt.chunk
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._attempt.end("eof")
-        elif not isinstance(error, GeneratorExit):  # then the app reads no further, and closes
-            self._attempt.fail(error)
-
-
-class _Seen:
-    """What the two streams share: all but reading and closing."""
-
-    _stream: Any = None  # a copy that was made without a constructor has nothing to pass on to
-
-    def __init__(self, stream: Any, attempt: Attempt) -> None:
-        self._stream = stream
-        self._attempt = attempt
-        watch(attempt)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def __del__(self) -> None:
-        if self._stream is not None:
-            end_unread(self._attempt)
-
-
-def _tees(module: ModuleType) -> tuple[type[_Seen], type[_Seen]]:
+def _tees(module: ModuleType) -> tuple[type[Seen], type[Seen]]:
     """Make the two streams, of *module*'s own kinds: it asserts them."""
 
-    class Tee(_Seen, module.SyncByteStream):  # type: ignore[name-defined,misc]
+    class Tee(Seen, module.SyncByteStream):  # type: ignore[name-defined,misc]
         """The body of an answer, seen on its way to the app."""
 
         def __iter__(self) -> Iterator[bytes]:
-            with _Reading(self._attempt) as see:
+            with Reading(self._attempt) as see:
                 for chunk in self._stream:
                     see(chunk)
                     yield chunk
@@ -167,13 +135,13 @@ def _tees(module: ModuleType) -> tuple[type[_Seen], type[_Seen]]:
             finally:
                 self._attempt.end("closed")
 
-    class AsyncTee(_Seen, module.AsyncByteStream):  # type: ignore[name-defined,misc]
+    class AsyncTee(Seen, module.AsyncByteStream):  # type: ignore[name-defined,misc]
         """The same of an asynchronous body."""
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             chunks = self._stream.__aiter__()
             try:
-                with _Reading(self._attempt) as see:
+                with Reading(self._attempt) as see:
                     async for chunk in chunks:
                         see(chunk)
                         yield chunk
