@@ -14,15 +14,34 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from spanscript._dialects.chat_completions import CHAT_COMPLETIONS
+from spanscript._dialects.complete import COMPLETE
 from spanscript._dialects.completions import COMPLETIONS
 from spanscript._dialects.embeddings import EMBEDDINGS
+from spanscript._dialects.image_predictions import IMAGE_PREDICTIONS
+from spanscript._dialects.images import IMAGES
 from spanscript._dialects.messages import MESSAGES
+from spanscript._dialects.moderations import MODERATIONS
 from spanscript._dialects.responses import RESPONSES
+from spanscript._dialects.speech import SPEECH
+from spanscript._dialects.transcriptions import TRANSCRIPTIONS
 from spanscript._exchange import Dialect, Json
 from spanscript._json import loads, members
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    dialect.name: dialect for dialect in (CHAT_COMPLETIONS, RESPONSES, COMPLETIONS, EMBEDDINGS, MESSAGES)
+    dialect.name: dialect
+    for dialect in (
+        CHAT_COMPLETIONS,
+        RESPONSES,
+        COMPLETIONS,
+        EMBEDDINGS,
+        MESSAGES,
+        IMAGES,
+        IMAGE_PREDICTIONS,
+        SPEECH,
+        TRANSCRIPTIONS,
+        MODERATIONS,
+        COMPLETE,
+    )
 }
 """Every dialect by its name."""
 
@@ -125,7 +144,12 @@ def _route(*dialects: Dialect, head: str | None = None, stream: bool | None = No
     return Route(dialects, re.compile(head) if head else None, stream)
 
 
+def _below(folder: str, dialect: Dialect) -> tuple[Route, ...]:
+    return _route(dialect, head=f"{_DEPLOYMENT}/{folder}$"), _route(dialect, head=f"/{folder}$")
+
+
 _DEPLOYMENT: Final = r"/openai/deployments/([^/]+)"
+_IMAGEN: Final = r"/models/(imag[^/]+):$"
 _BEDROCK: Final = r"/model/([^/]+)$"
 _ON_VERTEX: Final = r"/publishers/anthropic/models/([^/]+):$"
 
@@ -137,8 +161,18 @@ _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
         _route(COMPLETIONS),
     ),
     "responses": (_route(RESPONSES, head=_DEPLOYMENT + "$"), _route(RESPONSES)),
+    "compact": (_route(RESPONSES, head="/responses$"),),
+    "complete": (_route(COMPLETE),),
+    "generations": _below("images", IMAGES),
+    "edits": _below("images", IMAGES),
+    "variations": _below("images", IMAGES),
+    "speech": _below("audio", SPEECH),
+    "transcriptions": _below("audio", TRANSCRIPTIONS),
+    "translations": _below("audio", TRANSCRIPTIONS),
+    "moderations": (_route(MODERATIONS),),
     "embeddings": (_route(EMBEDDINGS, head=_DEPLOYMENT + "$"), _route(EMBEDDINGS)),
     "messages": (_route(MESSAGES),),
+    "predict": (_route(IMAGE_PREDICTIONS, head=_IMAGEN),),
     "rawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=False),),
     "streamRawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=True),),
     "invoke": (_route(MESSAGES, head=_BEDROCK, stream=False),),
