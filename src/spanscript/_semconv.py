@@ -22,6 +22,7 @@ OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105  # a kind of token that is counted, no secret
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
@@ -90,6 +91,12 @@ _OUTPUT_TYPES: Final[Mapping[str, str]] = {
     "json_object": "json",
     "json_schema": "json",
 }
+_MADE: Final[Mapping[str, str]] = {
+    "image_generation": "image",
+    "speech_generation": "speech",
+    "transcription": "text",
+}
+"""Operation → what it makes, whatever is asked for."""
 _REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
     "max_tokens": ("gen_ai.request.max_tokens", _whole),
     "temperature": ("gen_ai.request.temperature", _number),
@@ -103,7 +110,7 @@ _REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
     "encoding_formats": ("gen_ai.request.encoding_formats", _texts),
     "reasoning_level": ("gen_ai.request.reasoning.level", _text),
     "previous_response_id": ("gen_ai.request.previous_response.id", _text),
-    "output_type": ("gen_ai.output.type", _output_type),
+    "output_type": (OUTPUT_TYPE, _output_type),
     "conversation_id": ("gen_ai.conversation.id", _text),
 }
 _OPENAI_REQUEST: Final[Mapping[str, tuple[str, _Fit]]] = {
@@ -219,7 +226,8 @@ def _sound(value: Value | None) -> Value | None:
 def of_request(request: Request) -> Attributes:
     """What a call span tells of what was asked."""
     table = _OPENAI_REQUEST if request.provider == "openai" else _REQUEST
-    attributes = _mapped(table, request.params)
+    made = _MADE.get(request.dialect.operation)
+    attributes = known({OUTPUT_TYPE: made}) | _mapped(table, request.params)
     return attributes | known(
         {
             REQUEST_MODEL: request.model,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from spanscript._exchange import Json
 from spanscript.demo.provider import policy
 from spanscript.demo.provider.chat_completions import EPOCH
-from spanscript.demo.provider.route import Manner, Route
+from spanscript.demo.provider.route import Manner, Raw, Route
 from spanscript.demo.provider.routes import ANTHROPIC, OPENAI
 from spanscript.demo.provider.script import Fault, Step
 
@@ -39,7 +39,7 @@ def answer(route: Route, step: Step, raw_body: bytes, target: str, serial: int) 
     Args:
         route: Of its path.
         step: What the script says.
-        raw_body: The request's body.
+        raw_body: The request's body; of a form with files, what tells of it.
         target: The request's path and query.
         serial: The request's number.
     """
@@ -70,7 +70,11 @@ def _plain(route: Route, step: Step, raw_body: bytes, serial: int) -> Response:
         return Response(200, headers, _faulty(pieces, step, manner), chunked=True)
     if step.fault in ("error", "failed"):
         return _json(200, headers, manner.error(500, _IN_BAND))
-    return Response(200, headers, _broken(_encode(route.api.whole(reply, body)), step.fault))
+    found = route.api.whole(reply, body)
+    if isinstance(found, Raw):
+        headers["content-type"] = found.content_type
+    data = found.data if isinstance(found, Raw) else _encode(found)
+    return Response(200, headers, _broken(data, step.fault))
 
 
 def _failure(manner: Manner, status: int, headers: Mapping[str, str], message: str) -> Response:

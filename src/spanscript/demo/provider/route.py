@@ -11,12 +11,20 @@ from spanscript.demo.provider.policy import Answer, Ask
 
 
 @dataclass(frozen=True)
+class Raw:
+    """An answer that is no JSON."""
+
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Api:
     """A wire API: how its requests are read and its answers made. `events` is `None`: no streaming."""
 
     name: str
     read: Callable[[Json], Ask]
-    whole: Callable[[Answer, Json], Json]
+    whole: Callable[[Answer, Json], Json | Raw]
     events: Callable[[Answer, Json], Iterator[Event]] | None
 
 
@@ -51,7 +59,8 @@ class Route:
 
     def asks_stream(self, body: Json) -> bool:
         """Whether a stream is asked for."""
-        asked = bool(body.get("stream")) if self.streamed is None else self.streamed
+        said = body.get("stream") or body.get("stream_format") == "sse"
+        asked = bool(said) if self.streamed is None else self.streamed
         return asked and self.api.events is not None
 
 

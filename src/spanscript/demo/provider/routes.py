@@ -14,6 +14,7 @@ from spanscript.demo.provider import (
     completions,
     embeddings,
     eventstream,
+    media,
     messages,
     responses,
 )
@@ -140,6 +141,10 @@ COMPLETIONS = Api("completions", completions.read, completions.whole, completion
 EMBEDDINGS = Api("embeddings", embeddings.read, embeddings.whole, None)
 RESPONSES = Api("responses", responses.read, responses.whole, responses.events)
 MESSAGES = Api("messages", messages.read, messages.whole, messages.events)
+IMAGES = Api("images", media.read, media.images, media.image_events)
+SPEECH = Api("speech", media.read, media.speech, media.speech_events)
+TRANSCRIPTIONS = Api("transcriptions", media.read, media.transcription, media.transcription_events)
+MODERATIONS = Api("moderations", media.read, media.moderation, None)
 
 _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/openai/deployments/(?P<model>[^/]+)/chat/completions$", Route(CHAT, AZURE)),
@@ -153,6 +158,11 @@ _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/completions$", Route(COMPLETIONS, OPENAI)),
     (r"/embeddings$", Route(EMBEDDINGS, OPENAI)),
     (r"/responses$", Route(RESPONSES, OPENAI_RESPONSES)),
+    (r"/openai/deployments/(?P<model>[^/]+)/images/(generations|edits)$", Route(IMAGES, AZURE)),
+    (r"/images/(generations|edits|variations)$", Route(IMAGES, OPENAI)),
+    (r"/audio/speech$", Route(SPEECH, OPENAI)),
+    (r"/audio/(transcriptions|translations)$", Route(TRANSCRIPTIONS, OPENAI)),
+    (r"/moderations$", Route(MODERATIONS, OPENAI)),
     (r"/messages$", Route(MESSAGES, ANTHROPIC)),
 )
 

@@ -17,6 +17,7 @@ from typing import Any, final
 from urllib.parse import urlsplit
 
 from spanscript._exchange import Json
+from spanscript._forms import summary_of
 from spanscript.demo.provider import replies, routes
 from spanscript.demo.provider.log import Log, Received
 from spanscript.demo.provider.replies import Response
@@ -193,7 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
         record.api = route.api.name
         record.step = self.server.script.next(record.body)
         serial = record.index + 1
-        body = record.body if self.command == "POST" else _REDIRECTED
+        form = summary_of(record.body, record.headers.get("content-type", ""))
+        body = (form or record.body) if self.command == "POST" else _REDIRECTED
         response = replies.answer(route, record.step, body, self.path, serial)
         self._send(response, record)
 
