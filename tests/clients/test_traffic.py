@@ -31,7 +31,6 @@ OTHER: dict[str, Callable[[Any], Any]] = {
     "model": lambda p: _openai(p).models.retrieve("gpt-5").id,
     "models-anthropic": lambda p: [m.id for m in _anthropic(p).models.list()],
     "count_tokens": lambda p: _anthropic(p).messages.count_tokens(model="m", messages=MESSAGES["messages"]),
-    "moderation": lambda p: _openai(p).moderations.create(input="x"),
     "response-by-id": lambda p: _openai(p).responses.retrieve("resp_1"),
     "get": _http("GET", "/index.html"),
     "post": _http("POST", "/api/orders", json=CHAT),

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps import MODEL, SAID
 
-from rows import stainless
+from rows import openai_media, stainless
 from rows.row import CHAT, KEY
 from rows.stainless import (
     Api,
@@ -52,4 +52,5 @@ ROWS = (
     *_rows("openai-embeddings", _embeddings, whole, raw),
     *_rows("azure-chat", _on_azure, whole, stream),
     *_rows("azure-responses", _azure_api("responses", _RESPOND, "responses"), whole),
+    *openai_media.ROWS,
 )
