@@ -147,6 +147,39 @@ def test_bodies_are_not_streams(content_type):
     assert list(_wire.events(b'{"data":\n1}', content_type)) == []
 
 
+# --- One JSON array that grows
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=UTF-8", SSE, ""])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'[{"a":1}\n,\r\n{"a":1}\n]\n', [ONE, ONE]),
+        (b'\xef\xbb\xbf [ \n{"a":1},{"a":1}]', [ONE, ONE]),
+        (b'[{"a":1},{"a":1}', [ONE, ONE]),
+        (b'[{"a":1},{"a":', [ONE]),
+        (b'[{"a":1},', [ONE]),
+        (b'\xef\xbb\xbf[{"a":1},oops,{"a":1}]', [ONE]),
+        (b'[{"a":1},3', [ONE, Event(3)]),
+        (b'[{"a":"\xff', []),
+        (b'[{"a":' * 10**5, []),
+        (b"[", []),
+        (b"[]", []),
+        (b"[[1]]", []),
+    ],
+)
+def test_array(content_type, data, expected):
+    assert list(_wire.events(data, content_type)) == expected
+
+
+def test_array_of_what_does_not_stream():
+    """The answers of other APIs can be arrays of objects too."""
+    reply = _wire.read(DIALECTS["embeddings"], "application/json", b'[{"embedding":[1]}]', 200)
+
+    assert reply.complete
+    assert not _wire.read(DIALECTS["embeddings"], "application/json", b'[{"embedding":[1]}', 200).complete
+
+
 # --- NDJSON
 
 
@@ -375,3 +408,41 @@ def test_marker_is_not_seen_before_its_line_ends():
     seen = [marker.passed(line[at : at + 100]) for at in range(0, len(line), 100)]
 
     assert seen == [False] * (len(seen) - 1) + [True]
+
+
+# --- Whole answers that are no JSON
+
+SPEECH, TRANSCRIPTIONS = DIALECTS["speech"], DIALECTS["transcriptions"]
+CLIP = b"ID3\x04" + bytes(range(256)) * 4
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "data", "status", "complete", "failure", "extras"),
+    [
+        (SPEECH, "audio/mpeg", CLIP, 200, True, None, {"bytes": 1028, "content_type": "audio/mpeg"}),
+        (SPEECH, "audio/wav; x=y", CLIP, 200, True, None, {"bytes": 1028, "content_type": "audio/wav"}),
+        (SPEECH, "", CLIP, 200, True, None, {"bytes": 1028}),
+        (SPEECH, "application/json", CLIP, 200, False, None, {}),
+        (SPEECH, "audio/mpeg", b"Bad Gateway", 502, False, "502", {}),
+        (SPEECH, "audio/mpeg", b'{"error":{"code":"c"}}', 200, True, "c", {}),
+        (CHAT, "audio/mpeg", CLIP, 200, False, None, {}),
+    ],
+)
+def test_raw_answers(dialect, kind, data, status, complete, failure, extras):
+    reply = _wire.read(dialect, kind, data, status)
+
+    assert reply.complete == complete
+    assert (reply.failure and reply.failure.type) == failure
+    assert reply.extras == extras
+
+
+def test_raw_answers_that_were_not_read_to_the_end():
+    assert not _wire.read(SPEECH, "audio/mpeg", CLIP, 200, ended=False).complete
+    assert _wire.read(SPEECH, "", b'{"audio_data":"AAAA"}', 200, ended=False).complete
+
+
+@pytest.mark.parametrize("text", ["42", "null", '"quoted"', "[1]", "Grüße.\n", ""])
+def test_text_that_looks_like_json_is_text(text):
+    reply = _wire.read(TRANSCRIPTIONS, "text/plain; charset=utf-8", text.encode(), 200)
+
+    assert (reply.texts(Text) or "", reply.complete) == (text, True)

@@ -211,6 +211,22 @@ def test_check(run):
     )
 
 
+def test_replay_of_a_form_says_that_it_is_a_summary(run):
+    writer = SpecWriter()
+    writer.raw_request(IDS[0], 0, b"", body={"file": {"bytes": 5}}, summary=True)
+    entry = json.loads(writer.lines[-1])
+    del entry["body_bytes"], entry["body_sha256"]
+    data = writer.lines[0] + compact(entry)
+
+    code, out, err = run("replay", "last", data=data)
+    assert (code, out) == (0, b'{"file":{"bytes":5}}')
+    assert "not what was sent, but a summary of it" in err
+    assert json.loads(run("replay", "last", "--json", data=data)[1])["proof"] == "summary"
+    code, out, err = run("replay", "last", "--curl", data=data)
+    assert (code, out) == (2, b"")
+    assert "the files of the form are not kept" in err
+
+
 def test_replay_of_a_harmed_body_says_so(run):
     code, out, err = run("replay", "last", data=sample()[0].bytes().replace(b"exact", b"exakt"))
 

@@ -109,10 +109,18 @@ def test_a_layout_of_its_own_comes_back_as_the_same_value(tmp_path):
     assert (kinds(path), sorted(kinds(path, notes=True))) == ([], ["body", "unfinished"])
 
 
-@pytest.mark.parametrize(("masked", "proof"), [(True, "masked"), (None, "unproven")])
-def test_a_body_without_proof_is_no_problem(tmp_path, masked, proof):
+@pytest.mark.parametrize(
+    ("said", "proof"),
+    [
+        ({"masked": True}, "masked"),
+        ({"summary": True}, "summary"),
+        ({"summary": True, "masked": True}, "summary"),
+        ({}, "unproven"),
+    ],
+)
+def test_a_body_without_proof_is_no_problem(tmp_path, said, proof):
     writer = SpecWriter()
-    writer.raw_request(IDS[0], 0, b"{}", body={"a": "[secret]"}, masked=masked)
+    writer.raw_request(IDS[0], 0, b"{}", body={"a": "[secret]"}, **said)
     entry = json.loads(writer.lines[-1])
     del entry["body_sha256"]
     path = save(tmp_path, writer.lines[0] + compact(entry))
