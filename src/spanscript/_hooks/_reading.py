@@ -10,6 +10,24 @@ from spanscript._attempt import Attempt
 from spanscript._unread import end_unread, watch
 
 
+class Step:
+    """One step of reading the body of an answer: what is raised in it ends the attempt."""
+
+    __slots__ = ("attempt",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.attempt.fail(error)
+
+
 class Reading:
     """The body of an answer while it is read: how that ends is how the attempt ends."""
 
