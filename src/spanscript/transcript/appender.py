@@ -13,7 +13,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from spanscript._blobs import Reference
 from spanscript.transcript import entries
+from spanscript.transcript.blobs import BlobWriter
 from spanscript.transcript.conversation import Conversation, Make
 from spanscript.transcript.entries import Entry, Stamp
 from spanscript.transcript.livefile import LiveFile, reason_of
@@ -39,6 +41,7 @@ class _Event(Struct):
     data: bytes = b""
     count: int = 0
     introduction: list[Entry] = []
+    blobs: list[tuple[Reference, bytes]] = []
     gaps: list[str] = []
     settled: bool = False
 
@@ -55,11 +58,14 @@ class Appender:
         troubles: What went wrong and was not yet told; whoever tells of it takes it away.
     """
 
-    def __init__(self, file: LiveFile, introduce: Callable[[], Entry], *, durable: bool) -> None:
+    def __init__(
+        self, file: LiveFile, blobs: BlobWriter, introduce: Callable[[], Entry], *, durable: bool
+    ) -> None:
         """*introduce* gives the writer's first line in a file. *durable*: sync after each event."""
         self.id = os.urandom(4).hex()
         self.troubles: list[Trouble] = []
         self._file = file
+        self._blobs = blobs
         self._introduce = introduce
         self._durable = durable
         self._seq = 0
@@ -86,6 +92,7 @@ class Appender:
             self._file.enter(self.id)
             self._begin_if_new()
             self._build(event, make, time_ns)
+            self._blobs.store(event.blobs)
             if event.data:
                 self._file.append(event.data)
             self._settle(event, event.count)
@@ -120,7 +127,7 @@ class Appender:
             self._opened = self._file.opened
 
     def _build(self, event: _Event, make: Make, time_ns: int) -> None:
-        own = make(self._conversation)
+        own, event.blobs = self._blobs.take(make(self._conversation))
         event.introduction = [] if self._introduced else [self._introduce()]
         event.gaps = list(self._lost)
         gaps = [entries.gap(reason, dropped) for reason, dropped in self._lost.items()]

@@ -1,5 +1,5 @@
 """
-Whether a transcript is whole and true: every line, hash, parent, number and body.
+Whether a transcript is whole and true: every line, hash, parent, number, blob and body.
 
 Lines are checked as they are read; what needs the whole (parents, numbers, bodies) comes after them.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript.transcript.contents import VALUES, is_intact
+from spanscript.transcript.filling import References
 from spanscript.transcript.lines import Entry, Problem, TranscriptError, read
 from spanscript.transcript.reader import Call, Transcript
 
@@ -49,6 +50,7 @@ class Check:
         self._writers: dict[str, _Numbers] = {}
         self._seen: dict[tuple[str, str, int], str] = {}
         self._parents: list[tuple[str, Problem]] = []
+        self._blobs = References(path)
 
     def __iter__(self) -> Iterator[Problem]:
         for item in read(self._path):
@@ -63,6 +65,7 @@ class Check:
         yield from (lost for name, lost in self._parents if not holds("message", name))
         for call in self.transcript.calls():
             yield from self._call(call)
+        yield from self._blobs.unused()
 
     def _line(self, entry: Entry) -> Iterator[Problem]:
         missing = [key for key in _ENVELOPE if entry.get(key) is None]
@@ -71,18 +74,27 @@ class Check:
         elif (twin := self._numbers(entry).add(entry)) is not None:
             yield twin
             return
+        faults = self._blob_faults(entry)
+        yield from faults
         if entry.type == "message" or entry.type in VALUES:
-            yield from self._hashed(entry)
+            yield from () if faults else self._hashed(entry)
+            self._note_parent(entry)
         if entry.type == _REQUEST or entry.type in _OUTCOMES:
             yield from self._once(entry)
 
     def _numbers(self, entry: Entry) -> _Numbers:
         return self._writers.setdefault(entry.get("writer"), _Numbers(entry))
 
+    def _blob_faults(self, entry: Entry) -> list[Problem]:
+        self._blobs.add(entry)
+        return [entry.problem("blob", fault) for fault in self.transcript.contents.blobs.faults(entry)]
+
     def _hashed(self, entry: Entry) -> Iterator[Problem]:
-        if not is_intact(entry):
+        if not is_intact(self.transcript.fill(entry)):
             reason = f"the {entry.type} does not have the hash {entry.get('hash')} that it says"
             yield entry.problem("hash", reason)
+
+    def _note_parent(self, entry: Entry) -> None:
         parent = entry.get("parent") if entry.type == "message" else None
         if parent is not None and not self.transcript.contents.holds("message", parent):
             lost = entry.problem("parent", f"the parent {parent} of this message is missing")

@@ -17,6 +17,7 @@ from msgspec import Struct
 from spanscript import _json
 from spanscript.transcript import resolve
 from spanscript.transcript.conversation import hash_of
+from spanscript.transcript.filling import Blobs
 from spanscript.transcript.lines import Entry, TranscriptError, read_at
 
 BODY_LIMIT: Final = 256 * 1024 * 1024
@@ -51,9 +52,17 @@ class Rebuilt(Struct, frozen=True):
 
 
 class Contents:
-    """Entries by type and hash. The same one may stand in several places; any unharmed copy serves."""
+    """
+    Entries by type and hash. The same one may stand in several places; any unharmed copy serves.
+
+    Entries come as they stand in their lines, with marks where large base64 was.
+
+    Attributes:
+        blobs: Puts base64 back.
+    """
 
     def __init__(self) -> None:
+        self.blobs = Blobs()
         self._places: dict[tuple[str, str], list[Place]] = {}
         self._cache: dict[tuple[str, str], Entry] = {}
         self._cached = 0
@@ -99,9 +108,15 @@ class Contents:
 
     def _best(self, places: list[Place]) -> Entry:
         first = read_at(*places[0])
-        if len(places) == 1 or is_intact(first):
+        if len(places) == 1 or self._is_whole(first):
             return first
-        return next(filter(is_intact, (read_at(*place) for place in places[1:])), first)
+        return next(filter(self._is_whole, (read_at(*place) for place in places[1:])), first)
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            return is_intact(self.blobs.fill(entry))
+        except TranscriptError:
+            return False
 
     def _remember(self, key: tuple[str, str], entry: Entry) -> None:
         if self._cached > _CACHE_LIMIT:
@@ -112,7 +127,7 @@ class Contents:
 
 
 def is_intact(entry: Entry) -> bool:
-    """Whether an entry has the hash that it names itself by."""
+    """Whether an entry, blobs in their places, has the hash that it names itself by."""
     try:
         if entry.type == "message":
             value, parent = _json.loads(resolve.message_text(entry.raw)), entry.get("parent")
@@ -133,7 +148,7 @@ def rebuild(request: Entry, contents: Contents) -> Rebuilt:
     sent = request.get("body_sha256")
     lengths: set[int] = set()
     try:
-        candidates = _candidates(request, contents)
+        candidates = _candidates(contents.blobs.fill(request), contents)
         plain = next(candidates)
         if sent is None:
             return Rebuilt(plain, _unproven(request))
@@ -209,11 +224,12 @@ def _resolved(request: Entry, contents: Contents, style: resolve.Style) -> bytes
 def _referenced(request: Entry, contents: Contents, name: str, style: resolve.Style) -> bytes:
     last = request.get("context")
     if name == "context":
-        items = [resolve.message_text(entry.raw, style) for entry in contents.context(last)]
+        entries = map(contents.blobs.fill, contents.context(last))
+        items = [resolve.message_text(entry.raw, style) for entry in entries]
         return resolve.list_text(items, style)
     if name == "message" and last is not None:
-        return resolve.message_text(contents.get("message", last).raw, style)
+        return resolve.message_text(contents.blobs.fill(contents.get("message", last)).raw, style)
     hash_ = request.get(name) if name in VALUES else None
     if hash_ is None:
         raise TranscriptError(f"it refers to {name!r}, which the entry does not name")
-    return contents.get(name, hash_).raw[VALUES[name]]
+    return contents.blobs.fill(contents.get(name, hash_)).raw[VALUES[name]]

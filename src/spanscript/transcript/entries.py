@@ -39,6 +39,7 @@ ENVELOPE: Final = frozenset(
         "hash",
         "parent",
         "iteration",
+        "blobs",
         "message",
     }
 )

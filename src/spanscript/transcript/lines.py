@@ -30,7 +30,7 @@ _FIELDS: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("text", (str,), "client url stage context system_prompt tool_schemas tool_format"),
     ("text", (str,), "body_sha256 body_text body_base64"),
     ("text", (str,), "text thinking response_id request_id status error_type error_message reason prose"),
-    ("a whole number", (int,), "seq attempt version pid body_bytes message_count"),
+    ("a whole number", (int,), "seq attempt version pid body_bytes message_count blobs"),
     ("a whole number", (int,), "native_tool_count prompt_chars"),
     ("a whole number", (int,), "input_tokens output_tokens cache_read_tokens cache_write_tokens"),
     ("a whole number", (int,), "reasoning_tokens http_status dropped"),

@@ -162,12 +162,21 @@ class Transcript:
 
     def whole(self, entry: Entry) -> Entry:
         """
-        A call's brief entry with all its values.
+        A call's brief entry with all its values, as they stand in its line: `fill` puts blobs back.
 
         Raises:
             TranscriptError: The file changed since it was read.
         """
         return read_at(entry.file, entry.line, entry.offset)
+
+    def fill(self, entry: Entry) -> Entry:
+        """
+        An entry with blobs back in the place of their marks.
+
+        Raises:
+            TranscriptError: One is missing or harmed.
+        """
+        return self.contents.blobs.fill(entry)
 
     def body(self, request: Entry) -> bytes:
         """The request body as it was sent; see `rebuild`."""
@@ -184,7 +193,7 @@ class Transcript:
 
     def messages(self, request: Entry) -> list[bytes]:
         """
-        The raw JSON of every message of a request's context, oldest first.
+        The raw JSON of every message of a request's context, oldest first, with marks in the place of blobs.
 
         Raises:
             TranscriptError: One is missing, or the chain of parents runs in a circle.
@@ -195,6 +204,8 @@ class Transcript:
     def value(self, request: Entry, key: str) -> bytes | None:
         """
         The raw JSON of what a request names by hash under *key*: `system_prompt` or `tool_schemas`.
+
+        Marks stand in it in the place of blobs.
 
         Raises:
             TranscriptError: The transcript does not hold it.

@@ -23,6 +23,7 @@ from msgspec import Struct
 from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
 from spanscript.transcript import entries
 from spanscript.transcript.appender import INTERRUPTED, Appender, Trouble
+from spanscript.transcript.blobs import BlobWriter
 from spanscript.transcript.conversation import Make
 from spanscript.transcript.livefile import LiveFile
 
@@ -179,7 +180,8 @@ class Writer:
     def _new_state(self) -> _State:
         file = LiveFile(self._directory, max_bytes=self._max_bytes, durable=self._durable)
         introduce = lambda: entries.transcript_open(self.service_name)  # noqa: E731
-        return _State(Appender(file, introduce, durable=self._durable))
+        blobs = BlobWriter(self._directory, durable=self._durable)
+        return _State(Appender(file, blobs, introduce, durable=self._durable))
 
     def _abandon(self) -> None:
         self._state.appender.abandon()
