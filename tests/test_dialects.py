@@ -2,8 +2,8 @@
 Every dialect, every case, every direction.
 
 A case is a folder of `tests/exchanges/<dialect>`: `request.json` to the byte as it is sent, `response.json`
-the whole answer (of what is no JSON, with another suffix), `stream.txt` the same answer streamed,
-`expected.json` what both must be read as.
+the whole answer (of what is no JSON, with another suffix), `stream.txt` the same answer streamed (JSON
+lines: `stream.ndjson`), `expected.json` what both must be read as.
 """
 
 import base64
@@ -25,8 +25,10 @@ from spanscript._json import dumps, loads, members
 
 ROOT = Path(__file__).parent / "exchanges"
 CASES = sorted(p.parent for p in ROOT.glob("*/*/request.json"))
-STREAMED = [case for case in CASES if (case / "stream.txt").exists()]
+STREAMED = [case for case in CASES if list(case.glob("stream.*"))]
 SSE = "text/event-stream; charset=utf-8"
+FRAMINGS = {".txt": (SSE, b"\n\n"), ".ndjson": ("application/x-ndjson", b"\n")}
+"""Suffix of a stream → its content type, and what ends an event."""
 KINDS = {".json": "application/json", ".mp3": "audio/mpeg", ".srt": "text/plain; charset=utf-8"}
 
 
@@ -36,6 +38,9 @@ def name(case):
 
 every_case = pytest.mark.parametrize("case", CASES, ids=name)
 every_stream = pytest.mark.parametrize("case", STREAMED, ids=name)
+every_marked_stream = pytest.mark.parametrize(
+    "case", [c for c in STREAMED if DIALECTS[c.parent.name].terminal], ids=name
+)
 
 
 def dialect_of(case):
@@ -44,6 +49,12 @@ def dialect_of(case):
 
 def plain(value):
     return msgspec.to_builtins(value)
+
+
+def stream_of(case):
+    """A case's stream, its content type, and what ends an event."""
+    [path] = case.glob("stream.*")
+    return path.read_bytes(), *FRAMINGS[path.suffix]
 
 
 def whole_reply(case):
@@ -107,18 +118,23 @@ def test_stream_is_read_as_the_whole(case):
     dialect = dialect_of(case)
     whole = _wire.read(dialect, "application/json", (case / "response.json").read_bytes(), 200)
 
-    assert _wire.read(dialect, SSE, (case / "stream.txt").read_bytes(), 200) == whole
+    data, kind, _ = stream_of(case)
+
+    assert _wire.read(dialect, kind, data, 200) == whole
 
 
 @every_stream
 def test_stream_cut_between_events(case):
     """As far as it came: not complete, no failure of its own, and all text a beginning of the whole text."""
-    dialect, data = dialect_of(case), (case / "stream.txt").read_bytes().replace(b"\r\n", b"\n")
-    blocks = data.split(b"\n\n")
-    last = next(i for i, b in enumerate(blocks) if dialect.terminal(b + b"\n"))
-    whole = dict(texts(_wire.read(dialect, SSE, data, 200)))
+    dialect, (data, kind, end_of_event) = dialect_of(case), stream_of(case)
+    data = data.replace(b"\r\n", b"\n")
+    blocks = data.split(end_of_event)
+    last = next(
+        i for i, b in enumerate(blocks) if any(map(dialect.ends, _wire.events(b + end_of_event, kind)))
+    )
+    whole = dict(texts(_wire.read(dialect, kind, data, 200)))
     for end in range(last):
-        reply = _wire.read(dialect, SSE, b"".join(b + b"\n\n" for b in blocks[:end]), 200)
+        reply = _wire.read(dialect, kind, b"".join(b + end_of_event for b in blocks[:end]), 200)
         assert not reply.complete
         assert reply.failure is None
         assert all(whole[at].startswith(begun) for at, begun in texts(reply))
@@ -140,10 +156,10 @@ def texts(reply):
 
 @every_stream
 def test_stream_cut_anywhere(case):
-    dialect, data = dialect_of(case), (case / "stream.txt").read_bytes()
+    dialect, (data, kind, _) = dialect_of(case), stream_of(case)
     for end in random.Random(3).sample(range(len(data)), 80):
-        reply = _wire.read(dialect, SSE, data[:end], 200)
-        assert reply.complete == any(dialect.ends(e) for e in _wire.events(data[:end], SSE))
+        reply = _wire.read(dialect, kind, data[:end], 200)
+        assert reply.complete == any(dialect.ends(e) for e in _wire.events(data[:end], kind))
 
 
 def chunked(data, sizes):
@@ -154,11 +170,11 @@ def chunked(data, sizes):
         at += size
 
 
-@every_stream
+@every_marked_stream
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
 def test_marker_passes_once_with_the_last_line(case, seed):
     """Byte by byte, or in chunks of any size: at the end of the terminal line, whatever the text quotes."""
-    dialect, data = dialect_of(case), (case / "stream.txt").read_bytes()
+    dialect, (data, kind, _) = dialect_of(case), stream_of(case)
     any_size = random.Random(seed)
     sizes = iter(lambda: any_size.randint(1, 200) if seed else 1, 0)
     marker, seen, passed = _wire.Marker(dialect.terminal), b"", None
@@ -168,10 +184,10 @@ def test_marker_passes_once_with_the_last_line(case, seed):
             passed = passed or seen
 
     assert passed is not None
-    assert _wire.read(dialect, SSE, passed, 200) == _wire.read(dialect, SSE, data, 200)
+    assert _wire.read(dialect, kind, passed, 200) == _wire.read(dialect, kind, data, 200)
     if seed is None:
         without_last_line = passed[: passed.rstrip(b"\r\n").rfind(b"\n")]
-        assert not _wire.read(dialect, SSE, without_last_line, 200).complete
+        assert not _wire.read(dialect, kind, without_last_line, 200).complete
 
 
 @pytest.mark.parametrize("case", [c for c in STREAMED if c.parent.name == "responses"], ids=name)
@@ -194,6 +210,26 @@ def test_items_are_put_together_without_the_last_event(case):
 
 def kind(event):
     return event.data["type"] if isinstance(event.data, dict) else ""
+
+
+# --- Google's framing of the same streams: one array
+
+
+@pytest.mark.parametrize("case", [c for c in STREAMED if c.parent.name == "generate_content"], ids=name)
+@pytest.mark.parametrize("content_type", ["application/json; charset=UTF-8", SSE, ""])
+def test_array_stream_is_read_as_the_whole(case, content_type):
+    dialect = dialect_of(case)
+    events = list(_wire.events((case / "stream.txt").read_bytes(), SSE))
+    elements = [json.dumps(event.data, indent=2).encode() for event in events]
+    data = b"[" + b",\r\n".join(elements) + b"\n]\n"
+    whole = _wire.read(dialect, "application/json", (case / "response.json").read_bytes(), 200)
+
+    assert _wire.read(dialect, content_type, data, 200) == whole
+    for end in range(1, len(data), 7):
+        reply = _wire.read(dialect, content_type, data[:end], 200)
+        came = [e for i, e in enumerate(events) if 1 + sum(map(len, elements[: i + 1])) + 3 * i <= end]
+        assert reply.complete == any(map(dialect.ends, came))
+        assert reply.choices == dialect.decode(dialect.assemble(came)).choices
 
 
 # --- Bedrock's framing of the same streams
@@ -277,6 +313,15 @@ def test_bedrock_exception_frame():
         ("/openai/v1/responses", "responses", None, None),
         ("/v1/messages", "messages", None, None),
         ("/anthropic/v1/messages", "messages", None, None),
+        ("/v2/chat", "cohere_chat", None, None),
+        ("/v1/chat", "cohere_chat_v1", None, None),
+        ("/v1/generate", "cohere_generate", None, None),
+        ("/v2/embed", "cohere_embed", None, None),
+        ("/v1/rerank", "rerank", None, None),
+        ("/rerank", "rerank", None, None),
+        ("/api/chat", "ollama_chat", None, True),
+        ("/ollama/api/generate", "ollama_generate", None, True),
+        ("/api/embed", "ollama_embed", None, None),
         (
             "/model/eu.anthropic.claude-haiku-4-5-v1:0/invoke",
             "messages",
@@ -297,6 +342,24 @@ def test_bedrock_exception_frame():
             False,
         ),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "messages", "c", True),
+        ("/v1beta/models/gemini-2.5-pro:generateContent", "generate_content", "gemini-2.5-pro", False),
+        ("/v1beta/models/g:streamGenerateContent", "generate_content", "g", True),
+        (
+            "/v1beta1/projects/p/locations/global/publishers/google/models/g:streamGenerateContent",
+            "generate_content",
+            "g",
+            True,
+        ),
+        ("/v1beta/tunedModels/t-1:generateContent", "generate_content", "tunedModels/t-1", False),
+        (
+            "/v1/projects/p/locations/l/endpoints/12:generateContent",
+            "generate_content",
+            "endpoints/12",
+            False,
+        ),
+        ("/v1beta/models/e:embedContent", "embed_content", "e", None),
+        ("/v1beta/models/e:batchEmbedContents", "embed_content", "e", None),
+        ("/v1/projects/p/locations/l/publishers/google/models/e:predict", "embed_content", "e", None),
     ],
 )
 def test_find(path, dialect, model, stream):
@@ -323,10 +386,18 @@ def test_find(path, dialect, model, stream):
         "/model/x/converse-stream",
         "/model/x/count-tokens",
         "/functions/f/invoke",
-        "/v2/chat",
-        "/api/chat",
+        "/chat",
+        "/api/chats",
+        "/api/v1/generate/x",
+        "/v1/tokenize",
+        "/embed",
         "/search",
         "/publishers/google/models/m:rawPredict",
+        "/v1/projects/p/locations/l/endpoints/1:predict",
+        "/v1beta/models/g:countTokens",
+        "/v1beta/cachedContents",
+        "/generateContent",
+        "/notes/n:generateContent",
         "/v1/publishers/anthropic/models/count-tokens/x:predict",
         "/mymessages",
     ],
@@ -366,10 +437,31 @@ def test_only_posts_are_calls(method):
         ("responses", True, {"input": [], "model": "m"}),
         ("chat_completions", False, {"messages": "x"}),
         ("chat_completions", True, {"messages": []}),
+        ("generate_content", True, {"contents": [{"parts": [{"text": "x"}]}]}),
+        ("generate_content", False, {"contents": "x"}),
+        ("generate_content", False, {"text": "x"}),
+        ("embed_content", True, {"instances": [{"content": "x"}]}),
+        ("embed_content", False, {"instances": [{"prompt": "a cat"}], "parameters": {"sampleCount": 1}}),
+        ("embed_content", False, {"instances": []}),
+        ("embed_content", False, {"instances": ["content"]}),
+        ("embed_content", False, {"content": "x"}),
         ("completions", False, {"lesson": 3}),
         ("completions", False, {"prompt": None}),
         ("embeddings", False, {"ids": ["a"], "embeddings": [[1]]}),
         ("embeddings", True, {"input": [[1, 2]]}),
+        ("ollama_chat", False, {"messages": [{"role": "user", "parts": []}], "id": "an app's own"}),
+        ("ollama_chat", False, {"messages": [{"text": "hi"}], "model": "m"}),
+        ("ollama_chat", False, {"message": "hi", "model": "m"}),
+        ("ollama_generate", False, {"prompt": "an image", "style": "x"}),
+        ("ollama_embed", False, {"input": "x"}),
+        ("ollama_embed", True, {"prompt": "", "model": "m"}),
+        ("cohere_chat", False, {"messages": [{"role": "user", "content": "hi"}]}),
+        ("cohere_chat_v1", False, {"message": "hi", "session_id": "an app's own"}),
+        ("cohere_chat_v1", True, {"message": "hi", "stream": False}),
+        ("cohere_generate", False, {"prompt": "a song", "duration": 3}),
+        ("cohere_embed", False, {"url": "https://example.org/video"}),
+        ("rerank", False, {"query": "x", "documents": 3}),
+        ("rerank", False, {"documents": ["a"]}),
         ("images", False, {"image": {"id": 5}, "title": "x"}),
         ("images", True, {"image[]": [{"filename": "a.png", "bytes": 3}]}),
         ("image_predictions", False, {"instances": [{"content": "text to embed"}]}),
@@ -415,6 +507,13 @@ def test_accepts_by_the_body(dialect, accepted, body):
             '{"input":"x","instructions":""}',
             '{"input":{"$transcript":"message"},"instructions":""}',
         ),
+        (
+            "generate_content",
+            '{"system_instruction":"","contents":{"parts":[]}}',
+            '{"system_instruction":"","contents":{"$transcript":"message"}}',
+        ),
+        ("embed_content", '{"requests":[]}', '{"requests":[]}'),
+        ("embed_content", '{"instances":[{"content":"x"}]}', '{"instances":[{"$transcript":"context"}]}'),
         ("embeddings", '{"input":[1,2]}', '{"input":{"$transcript":"message"}}'),
         ("embeddings", '{"input":[[1],[2]]}', '{"input":{"$transcript":"message"}}'),
         ("embeddings", '{"input":["a","b"]}', '{"input":[{"$transcript":"context"}]}'),
@@ -471,6 +570,22 @@ def test_pieces_of_tool_calls(events, expected):
     reply = chat.decode(chat.assemble(events))
 
     assert [(c.id, c.name, c.arguments) for c in reply.tool_calls] == expected
+
+
+def test_pieces_of_arguments_stay_pieces():
+    """Google's, where they are streamed: each says to which place of the arguments it belongs."""
+    google = DIALECTS["generate_content"]
+    pieces = [{"jsonPath": "$.city", "stringValue": text} for text in ("Zü", "rich")]
+    streamed = [
+        {"name": "f", "willContinue": True},
+        *({"partialArgs": [piece], "willContinue": True} for piece in pieces),
+        {},
+        {"name": "g", "args": {}},
+    ]
+    events = [Event({"candidates": [{"content": {"parts": [{"functionCall": c}]}}]}) for c in streamed]
+    reply = google.decode(google.assemble(events))
+
+    assert [(c.name, c.arguments) for c in reply.tool_calls] == [("f", pieces), ("g", {})]
 
 
 def message_events(*deltas):
@@ -553,6 +668,25 @@ def message_events(*deltas):
             ],
             None,
             "failed",
+        ),
+        (
+            "generate_content",
+            [
+                Event({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}),
+                Event({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}),
+            ],
+            "a",
+            "UNAVAILABLE",
+        ),
+        ("generate_content", [Event({"code": 500, "message": "x"}, "error")], None, "500"),
+        (
+            "generate_content",
+            [
+                Event({"candidates": [{"content": {"parts": ["a", {"text": 3}]}}]}),
+                Event({"candidates": [{"content": {"parts": [{"text": "b"}]}}]}),
+            ],
+            "ab",
+            None,
         ),
         (
             "completions",
@@ -645,7 +779,7 @@ def test_bodies_with_junk_in_them_never_raise(data, case):
 @settings(max_examples=200, deadline=None)
 def test_streams_with_junk_in_them_never_raise(data, case):
     dialect = dialect_of(case)
-    events = list(_wire.events((case / "stream.txt").read_bytes(), SSE))
+    events = list(_wire.events(*stream_of(case)[:2]))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(events) - 1))
         found = list(places(events[at].data))
@@ -660,7 +794,7 @@ def test_streams_with_junk_in_them_never_raise(data, case):
 @given(st.data(), st.sampled_from(STREAMED))
 @settings(max_examples=200, deadline=None)
 def test_garbled_bytes_never_raise(data, case):
-    stream = bytearray((case / "stream.txt").read_bytes())
+    stream = bytearray(stream_of(case)[0])
     for _ in range(data.draw(st.integers(1, 20))):
         at = data.draw(st.integers(0, len(stream) - 1))
         stream[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))

@@ -1,5 +1,6 @@
 """
-Who answers: `gen_ai.provider.name` from the host, else from the client's class, else the host's own name.
+Who answers: `gen_ai.provider.name` from the host, else from the client's class, else from
+the dialect if it has one maker, else the host's own name.
 
 Source of the names: open-telemetry/semantic-conventions-genai, read in November 2026. Hosts that have no
 name there carry their own (`openrouter`, `together`).
@@ -38,6 +39,9 @@ _BY_HOST_SUFFIX: Final[Mapping[str, str]] = {
     "fireworks.ai": "fireworks",
     "cerebras.ai": "cerebras",
     "huggingface.co": "huggingface",
+    "ollama.com": "ollama",
+    "voyageai.com": "voyageai",
+    "jina.ai": "jina",
 }
 
 _BY_CLASS: Final[Mapping[str, str]] = {

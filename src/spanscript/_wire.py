@@ -130,7 +130,8 @@ def terminal(ends: Callable[[Event], bool], hints: Sequence[bytes]) -> Callable[
     def terminal(lines: bytes) -> bool:
         for hint in hints:
             if hint in lines:
-                return any(map(ends, _sse(lines)))
+                framing = _ndjson if lines.lstrip().startswith(b"{") else _sse
+                return any(map(ends, framing(lines)))
         return False
 
     return terminal
@@ -362,3 +363,4 @@ _FRAMINGS: Final[dict[str, _Framing]] = {
     "application/jsonl": _ndjson,
     "application/vnd.amazon.eventstream": _eventstream,
 }
+    "application/stream+json": _ndjson,  # Cohere's

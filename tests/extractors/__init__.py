@@ -1,5 +1,5 @@
 """For each dialect, a second opinion on what its bodies say: not the product's code."""
 
-from extractors import anthropic, openai
+from extractors import anthropic, cohere, google, openai
 
-EXTRACTORS = {**openai.EXTRACTORS, **anthropic.EXTRACTORS}
+EXTRACTORS = {**anthropic.EXTRACTORS, **cohere.EXTRACTORS, **google.EXTRACTORS, **openai.EXTRACTORS}

@@ -14,13 +14,20 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from spanscript._dialects.chat_completions import CHAT_COMPLETIONS
+from spanscript._dialects.cohere_chat import COHERE_CHAT
+from spanscript._dialects.cohere_embed import COHERE_EMBED
+from spanscript._dialects.cohere_v1 import COHERE_CHAT_V1, COHERE_GENERATE
 from spanscript._dialects.complete import COMPLETE
-from spanscript._dialects.completions import COMPLETIONS
+from spanscript._dialects.completions import COMPLETIONS, FIM_COMPLETIONS
+from spanscript._dialects.embed_content import EMBED_CONTENT
 from spanscript._dialects.embeddings import EMBEDDINGS
+from spanscript._dialects.generate_content import GENERATE_CONTENT
 from spanscript._dialects.image_predictions import IMAGE_PREDICTIONS
 from spanscript._dialects.images import IMAGES
 from spanscript._dialects.messages import MESSAGES
 from spanscript._dialects.moderations import MODERATIONS
+from spanscript._dialects.ollama import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_GENERATE
+from spanscript._dialects.rerank import RERANK
 from spanscript._dialects.responses import RESPONSES
 from spanscript._dialects.speech import SPEECH
 from spanscript._dialects.transcriptions import TRANSCRIPTIONS
@@ -33,14 +40,25 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         CHAT_COMPLETIONS,
         RESPONSES,
         COMPLETIONS,
+        FIM_COMPLETIONS,
         EMBEDDINGS,
         MESSAGES,
+        GENERATE_CONTENT,
+        EMBED_CONTENT,
         IMAGES,
         IMAGE_PREDICTIONS,
         SPEECH,
         TRANSCRIPTIONS,
         MODERATIONS,
         COMPLETE,
+        COHERE_CHAT,
+        COHERE_CHAT_V1,
+        COHERE_GENERATE,
+        COHERE_EMBED,
+        RERANK,
+        OLLAMA_CHAT,
+        OLLAMA_GENERATE,
+        OLLAMA_EMBED,
     )
 }
 """Every dialect by its name."""
@@ -152,11 +170,18 @@ _DEPLOYMENT: Final = r"/openai/deployments/([^/]+)"
 _IMAGEN: Final = r"/models/(imag[^/]+):$"
 _BEDROCK: Final = r"/model/([^/]+)$"
 _ON_VERTEX: Final = r"/publishers/anthropic/models/([^/]+):$"
+_MISTRALS_ON_VERTEX: Final = r"/publishers/mistralai/models/([^/]+):$"
+_ON_DATABRICKS: Final = r"/serving-endpoints/([^/]+)$"
+_GOOGLE: Final = r"/(?:models/|(?=tunedModels/|endpoints/))((?:tunedModels/|endpoints/)?[^/]+):$"
+_GOOGLES_ON_VERTEX: Final = r"/publishers/google/models/([^/]+):$"
+_OLLAMA: Final = r"/api$"
 
 _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "completions": (
         _route(CHAT_COMPLETIONS, head=_DEPLOYMENT + "/chat$"),
         _route(CHAT_COMPLETIONS, head="/chat$"),
+        _route(CHAT_COMPLETIONS, head="/agents$"),
+        _route(FIM_COMPLETIONS, head="/fim$"),
         _route(COMPLETIONS, head=_DEPLOYMENT + "$"),
         _route(COMPLETIONS),
     ),
@@ -170,11 +195,40 @@ _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "transcriptions": _below("audio", TRANSCRIPTIONS),
     "translations": _below("audio", TRANSCRIPTIONS),
     "moderations": (_route(MODERATIONS),),
-    "embeddings": (_route(EMBEDDINGS, head=_DEPLOYMENT + "$"), _route(EMBEDDINGS)),
+    "embeddings": (
+        _route(EMBEDDINGS, head=_DEPLOYMENT + "$"),
+        _route(EMBEDDINGS, OLLAMA_EMBED, head=_OLLAMA),
+        _route(EMBEDDINGS),
+    ),
+    "chat": (
+        _route(COHERE_CHAT, head="/v2$"),
+        _route(COHERE_CHAT_V1, head="/v1$"),
+        _route(OLLAMA_CHAT, head=_OLLAMA, stream=True),
+    ),
+    "generate": (
+        _route(COHERE_GENERATE, head="/v1$"),
+        _route(OLLAMA_GENERATE, head=_OLLAMA, stream=True),
+    ),
+    "embed": (_route(COHERE_EMBED, head="/v[12]$"), _route(OLLAMA_EMBED, head=_OLLAMA)),
+    "rerank": (_route(RERANK),),
     "messages": (_route(MESSAGES),),
-    "predict": (_route(IMAGE_PREDICTIONS, head=_IMAGEN),),
-    "rawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=False),),
-    "streamRawPredict": (_route(MESSAGES, head=_ON_VERTEX, stream=True),),
+    "rawPredict": (
+        _route(MESSAGES, head=_ON_VERTEX, stream=False),
+        _route(CHAT_COMPLETIONS, FIM_COMPLETIONS, head=_MISTRALS_ON_VERTEX, stream=False),
+    ),
+    "streamRawPredict": (
+        _route(MESSAGES, head=_ON_VERTEX, stream=True),
+        _route(CHAT_COMPLETIONS, FIM_COMPLETIONS, head=_MISTRALS_ON_VERTEX, stream=True),
+    ),
+    "invocations": (_route(CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS, head=_ON_DATABRICKS),),
+    "generateContent": (_route(GENERATE_CONTENT, head=_GOOGLE, stream=False),),
+    "streamGenerateContent": (_route(GENERATE_CONTENT, head=_GOOGLE, stream=True),),
+    "embedContent": (_route(EMBED_CONTENT, head=_GOOGLE),),
+    "batchEmbedContents": (_route(EMBED_CONTENT, head=_GOOGLE),),
+    "predict": (
+        _route(IMAGE_PREDICTIONS, head=_IMAGEN),
+        _route(EMBED_CONTENT, head=_GOOGLES_ON_VERTEX),
+    ),
     "invoke": (_route(MESSAGES, head=_BEDROCK, stream=False),),
     "invoke-with-response-stream": (_route(MESSAGES, head=_BEDROCK, stream=True),),
 }

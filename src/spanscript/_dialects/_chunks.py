@@ -61,7 +61,7 @@ def _fold_choice(choices: dict[int, dict[str, Any]], choice: dict[str, Any], pos
         if key == "delta":
             slot["message"] = _fold_message(slot.get("message") or {}, mapping(value))
         elif key in ("text", "logprobs"):
-            slot[key] = _fold(key, slot.get(key), value)
+            slot[key] = fold(key, slot.get(key), value)
         elif key == "message" and "delta" in choice:
             continue  # some send the message so far beside each delta
         elif value is not None:
@@ -77,17 +77,18 @@ def _fold_message(message: dict[str, Any], delta: dict[str, Any]) -> dict[str, A
         elif key == "content":
             message[key] = _fold_content(message.get(key), value)
         else:
-            message[key] = _fold(key, message.get(key), value)
+            message[key] = fold(key, message.get(key), value)
     return message
 
 
-def _fold(key: str, old: Json, new: Json) -> Json:
+def fold(key: str, old: Json, new: Json) -> Json:
+    """What has come of the value of *key*, with one more piece of it."""
     if new is None or (old and key in _SAID_ONCE):
         return old
     if isinstance(new, dict):
         merged = dict(mapping(old))
         for name, value in new.items():
-            merged[name] = _fold(name, merged.get(name), value)
+            merged[name] = fold(name, merged.get(name), value)
         return merged
     if isinstance(new, list):
         return _fold_list(sequence(old), new)
@@ -103,9 +104,9 @@ def _fold_list(old: list[Any], new: list[Any]) -> list[Any]:
         index = integer(mapping(element).get("index"))
         at = next((i for i, e in enumerate(merged) if index is not None and _is_at(e, element)), None)
         if at is None:
-            merged.append(_fold("", None, element))
+            merged.append(fold("", None, element))
         else:
-            merged[at] = _fold("", merged[at], element)
+            merged[at] = fold("", merged[at], element)
     return merged
 
 
@@ -116,16 +117,16 @@ def _is_at(old: Json, new: Json) -> bool:
 def _fold_content(old: Json, new: Json) -> Json:
     """Content is a string, or blocks: then blocks of one type that follow one another are one."""
     if not isinstance(old, list) and not isinstance(new, list):
-        return _fold("content", old, new)
+        return fold("content", old, new)
     blocks = list(_as_blocks(old))
     for block in _as_blocks(new):
         kind = mapping(block).get("type")
         last = mapping(blocks[-1]) if blocks else {}
         if kind in ("text", "thinking") and last.get("type") == kind:
             inner = {kind: _fold_content(last.get(kind), block.get(kind))}
-            blocks[-1] = {**last, **_fold("", None, block), **inner}
+            blocks[-1] = {**last, **fold("", None, block), **inner}
         else:
-            blocks.append(_fold("", None, block))
+            blocks.append(fold("", None, block))
     return blocks
 
 
@@ -140,9 +141,9 @@ def _fold_calls(calls: list[Any], deltas: list[Any]) -> list[Any]:
     for delta in deltas:
         at = _same_call(folded, mapping(delta))
         if at is None:
-            folded.append(_fold("", None, delta))
+            folded.append(fold("", None, delta))
         else:
-            folded[at] = _fold("", folded[at], delta)
+            folded[at] = fold("", folded[at], delta)
     return sorted(folded, key=lambda call: integer(mapping(call).get("index")) or 0)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from spanscript._exchange import Split
-from spanscript._json import dumps, loads, members
+from spanscript._json import dumps, elements, loads, members
 
 _SYSTEM_PROMPT: Final = b'{"$transcript":"system_prompt"}'
 _TOOL_SCHEMAS: Final = b'{"$transcript":"tool_schemas"}'
@@ -66,6 +66,28 @@ class Splitter:
         if reference is not None:
             replaced[self._list_key] = reference
         return Split(skeleton=_object(body, replaced), items=kept, system=system, tools=tools)
+
+
+class FirstOf:
+    """
+    The `split` of a dialect whose messages stand under one of several keys.
+
+    Args:
+        keys: The first that has something counts; the first of all is the dialect's `list_key`.
+        system_key: See `Splitter`.
+    """
+
+    def __init__(self, *keys: str, system_key: str | None = None) -> None:
+        self._splitters = {key: Splitter(key, system_key=system_key) for key in keys}
+
+    def __call__(self, body: Mapping[str, bytes], items: Sequence[bytes]) -> Split:
+        """Take a body apart; see `Dialect.split`."""
+        keys = list(self._splitters)
+        key = next((key for key in keys if _filled(body.get(key, b"null"))), keys[0])
+        value = body.get(key, b"")
+        if key != keys[0]:
+            items = elements(value) if value.startswith(b"[") else ()
+        return self._splitters[key](body, items)
 
 
 def _context(
