@@ -51,6 +51,22 @@ class RetryPolicy(Protocol):
         """Whether it tries again after this status (`None`: no answer came), tries permitting."""
 
 
+class LentRetries(Struct, frozen=True):
+    """The retries of a client that another one calls: they begin at that one's attempt *first*."""
+
+    own: RetryPolicy
+    first: int
+
+    @property
+    def limit(self) -> int:
+        """Likewise, counted from the outer call's first attempt; none are none."""
+        return self.own.limit and self.first + self.own.limit
+
+    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
+        """What the client that does it says."""
+        return self.own.wants(status, headers)
+
+
 class Clock:
     """
     Wall time for one call and its attempts: read once, then carried on by the performance counter.

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from spanscript._asked import Asked, AskedReader
-from spanscript._attempt import Attempt, Clock, RetryPolicy, Wire
+from spanscript._attempt import Attempt, Clock, LentRetries, RetryPolicy, Wire
 from spanscript._dialects import Match
 from spanscript._exchange import Failure, Request, Status
 from spanscript._failures import failure_of
@@ -45,21 +45,27 @@ class CallInfo(Struct, frozen=True):
     Attributes:
         client: The library's import name.
         operation: `gen_ai.operation.name`.
-        provider: Who is asked, by the client's class or host.
+        provider: Who is asked, by the client's class or host; `None`: the requests' own hosts tell.
         model: As the caller named it.
         server_address, server_port: The host that will be asked.
         retry: The client's own retries, if they are known.
         traced: A span of its own, with usage, may be opened for this call further in: ours must step back.
+        counted: A span further in, in which ours does not stand back, tells the tokens of a whole answer:
+            ours must not tell them again.
+        lazy: What the method returns may ask only when it is read. If nothing was sent by then, the call is
+            forgotten, and each of those requests is a call of its own.
     """
 
     client: str
     operation: str
-    provider: str
+    provider: str | None
     model: str | None = None
     server_address: str | None = None
     server_port: int | None = None
     retry: RetryPolicy | None = None
     traced: bool = False
+    counted: bool = False
+    lazy: bool = False
 
 
 class Observer(Protocol):
@@ -160,6 +166,11 @@ class Call:
         self.returned = True
         self._end(self.clock.now())
 
+    def forget(self) -> None:
+        """It is over, and nobody is told: it was none. A span that was begun for it is never ended."""
+        self.returned = True
+        next(self._ends)
+
     def _end(self, at_ns: int) -> None:
         if next(self._ends):
             return
@@ -199,10 +210,30 @@ class Calling:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reset()
-        if error is None:
-            self._call.method_returned(self.result)
-        else:
+        if error is not None:
             self._call.method_raised(error)
+        elif self._call.info.lazy and not self._call.attempts:
+            self._call.forget()
+        else:
+            self._call.method_returned(self.result)
+
+
+class Joined:
+    """A method that is entered inside a call: it is part of it, and lends it its retry policy."""
+
+    __slots__ = ("_before", "_call", "result")
+
+    def __init__(self, call: Call, retry: RetryPolicy) -> None:
+        self._call = call
+        self._before = call.retry
+        call.retry = LentRetries(retry, call.attempts)
+        self.result: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._call.retry = self._before
 
 
 class Sending:
@@ -234,16 +265,19 @@ class Calls:
         self._reader = AskedReader()
 
     @guarded
-    def calling(self, describe: Callable[..., CallInfo | None], *args: Any) -> Calling | None:
+    def calling(self, describe: Callable[..., CallInfo | None], *args: Any) -> Calling | Joined | None:
         """
-        A client's method is entered. *describe* is asked only if this is no part of a current call.
+        A client's method is entered. *describe* is not asked if this is part of a call that knows its retries.
 
         Returns:
-            What to run the method in; `None` if it is no call of its own.
+            What to run the method in; `None` if it is no call of its own, and has nothing to lend.
         """
-        if _joined() is not None:
+        outer = _joined()
+        if outer is not None and outer.info.retry is not None:
             return None
         info = describe(*args)
+        if outer is not None:
+            return Joined(outer, info.retry) if info is not None and info.retry is not None else None
         if info is None or self._observer.suppressed():
             return None
         call = Call(info, self._observer)
@@ -303,11 +337,15 @@ def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> Cal
     return CallInfo(
         client=client,
         operation=asked.dialect.operation if asked else match.operation,
-        provider=provider_of_host(wire.server_address) or wire.server_address,
+        provider=_provider(wire),
         model=asked.model if asked else None,
         server_address=wire.server_address,
         server_port=wire.server_port,
     )
+
+
+def _provider(wire: Wire) -> str:
+    return provider_of_host(wire.server_address) or wire.server_address
 
 
 def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked | None) -> Request:
@@ -316,7 +354,7 @@ def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked 
         call_id=call.id,
         attempt=call.attempts,
         dialect=asked.dialect,
-        provider=call.info.provider,
+        provider=call.info.provider or _provider(wire),
         client=call.info.client,
         url=wire.url,
         server_address=wire.server_address,

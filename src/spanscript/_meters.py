@@ -70,6 +70,7 @@ class Meters:
 
 
 def _of_call(call: Call) -> Attributes:
-    info = call.info
-    model = call.last.request.model if call.last else info.model
-    return semconv.at_start(info.operation, info.provider, model, info.server_address, info.server_port)
+    asked = call.last.request if call.last else call.info
+    return semconv.at_start(
+        call.info.operation, asked.provider, asked.model, asked.server_address, asked.server_port
+    )

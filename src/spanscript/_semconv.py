@@ -175,7 +175,7 @@ LOST_ENTRIES: Final = Instrument(
 
 
 def at_start(
-    operation: str, provider: str, model: str | None, address: str | None, port: int | None
+    operation: str, provider: str | None, model: str | None, address: str | None, port: int | None
 ) -> Attributes:
     """What samplers see of a call span."""
     return known(
@@ -233,6 +233,17 @@ def of_request(request: Request) -> Attributes:
             REQUEST_MODEL: request.model,
             "gen_ai.request.stream": True if request.stream else None,
             **_ours(request),
+        }
+    )
+
+
+def of_target(request: Request) -> Attributes:
+    """What a call span tells of who is asked, where only the request tells it."""
+    return known(
+        {
+            PROVIDER: request.provider,
+            SERVER_ADDRESS: request.server_address,
+            SERVER_PORT: request.server_port,
         }
     )
 

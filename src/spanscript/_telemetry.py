@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from msgspec import structs
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -17,7 +18,7 @@ from spanscript import _semconv as semconv
 from spanscript._attempt import Attempt
 from spanscript._calls import Call
 from spanscript._content import Content
-from spanscript._exchange import Failure
+from spanscript._exchange import Failure, Usage
 from spanscript._guard import guarded
 from spanscript._meters import Meters
 from spanscript._tracers import Tracers
@@ -66,9 +67,9 @@ class Telemetry:
             call.span = self._open(call) if outer is None else _CallSpan(outer, owned=False)
         holder: _CallSpan = call.span
         request = attempt.request
-        if request.attempt == 0:
+        if request.attempt == 0 or call.info.provider is None:  # then each may go elsewhere
             self._describe(holder, call, attempt)
-        elif holder.last_end_ns is not None:
+        if request.attempt and holder.last_end_ns is not None:
             self._meters.retry_wait(call, (attempt.started_ns - holder.last_end_ns) / 1e9)
         context = otel_context.set_value(EXCHANGE, attempt, trace.set_span_in_context(holder.span))
         attempt.span = self._tracers.current().start_span(
@@ -160,6 +161,8 @@ class Telemetry:
             return
         request = attempt.request
         holder.span.set_attributes(semconv.of_request(request))
+        if call.info.provider is None:
+            holder.span.set_attributes(semconv.of_target(request))
         if request.model != call.info.model:
             holder.span.update_name(_name(call.info.operation, request.model))
 
@@ -180,8 +183,10 @@ def _ending(call: Call, *, owned: bool) -> semconv.Attributes:
     )
     outcome = call.last.outcome if call.last else None
     if owned and outcome is not None:
-        if outcome.reply is not None:
-            attributes |= semconv.of_reply(outcome.reply, call.info.provider)
+        if outcome.reply is not None and call.last is not None:
+            elsewhere = call.info.counted and not call.last.request.stream
+            reply = structs.replace(outcome.reply, usage=Usage()) if elsewhere else outcome.reply
+            attributes |= semconv.of_reply(reply, call.last.request.provider)
         if outcome.first_chunk_ns is not None:
             attributes["gen_ai.response.time_to_first_chunk"] = (
                 outcome.first_chunk_ns - call.started_ns
