@@ -37,11 +37,22 @@ class Hook(Struct, frozen=True):
     sees: str
 
 
+_MISTRALAI = (
+    "mistralai.client.basesdk",
+    "mistralai.basesdk",
+    "mistralai.azure.client.basesdk",
+    "mistralai.gcp.client.basesdk",
+    "mistralai_azure.basesdk",
+    "mistralai_gcp.basesdk",
+)
+
 TABLE: tuple[Hook, ...] = (
     Hook("httpx", ("httpx",), "spanscript._hooks.httpx", "attempts"),
     Hook("httpx2", ("httpx2",), "spanscript._hooks.httpx", "attempts"),
     Hook("openai", ("openai._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
+    Hook("groq", ("groq._base_client",), "spanscript._hooks.stainless", "calls"),
+    Hook("mistralai", _MISTRALAI, "spanscript._hooks.mistralai", "calls"),
 )
 
 

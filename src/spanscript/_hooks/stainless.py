@@ -7,15 +7,16 @@ Every method of theirs, whole or streamed, raw or parsed, ends in `SyncAPIClient
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
 from msgspec import Struct
 
 from spanscript import _dialects
-from spanscript._calls import CallInfo, Calling, Calls
+from spanscript._calls import CallInfo, Calls
 from spanscript._failures import retry_after_ms
+from spanscript._hooks._calling import around, around_async
 from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_class, provider_of_host
 
@@ -24,8 +25,11 @@ _SHOULD_RETRY: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, an SDK's `_base_client`."""
-    hook = _Hook(module, calls)
-    return {"SyncAPIClient.request": hook.request, "AsyncAPIClient.request": hook.arequest}
+    describe = _Hook(module).describe
+    return {
+        "SyncAPIClient.request": around(calls, describe),
+        "AsyncAPIClient.request": around_async(calls, describe),
+    }
 
 
 class Retries(Struct, frozen=True):
@@ -50,33 +54,11 @@ class Retries(Struct, frozen=True):
 
 
 class _Hook:
-    def __init__(self, module: ModuleType, calls: Calls) -> None:
+    def __init__(self, module: ModuleType) -> None:
         self._client = module.__name__.partition(".")[0]
         self._longest_ms = 1000 * getattr(module, "MAX_RETRY_AFTER_DELAY", float("inf"))
-        self._calls = calls
 
-    def request(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        calling = self._begin(wrapped, instance, args, kwargs)
-        if calling is None:
-            return wrapped(*args, **kwargs)
-        with calling:
-            calling.result = result = wrapped(*args, **kwargs)
-        return result
-
-    async def arequest(
-        self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any
-    ) -> Any:
-        calling = self._begin(wrapped, instance, args, kwargs)
-        if calling is None:
-            return await wrapped(*args, **kwargs)
-        with calling:
-            calling.result = result = await wrapped(*args, **kwargs)
-        return result
-
-    def _begin(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Calling | None:
-        return self._calls.calling(self._describe, wrapped, instance, args, kwargs)
-
-    def _describe(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
+    def describe(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
         base = instance.base_url
         path = options.url.partition("?")[0]
