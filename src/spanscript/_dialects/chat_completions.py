@@ -118,7 +118,7 @@ def _input_audio(block: Block) -> tuple[Part, ...]:
 
 
 def _file(block: Block) -> tuple[Part, ...]:
-    file = mapping(block.get("file"))
+    file = mapping(block.get("file")) or block  # Mistral's are not nested
     if isinstance(file.get("file_id"), str):
         return (Media("file", file_id=file["file_id"]),)
     return media_at("file", file.get("file_data"))
@@ -151,6 +151,7 @@ _BLOCKS: Final[Mapping[str, Builder]] = {
     "input_audio": _input_audio,
     "video_url": lambda block: media_at("video", mapping(block.get("video_url")).get("url")),
     "file": _file,
+    "document_url": lambda block: media_at("file", block.get("document_url")),
     "thinking": _thinking,
 }
 

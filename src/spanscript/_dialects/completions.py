@@ -1,15 +1,22 @@
-"""The completions API: `POST …/completions`, a prompt in, text out."""
+"""
+The completions API: `POST …/completions`, a prompt in, text out.
+
+Mistral's to fill in the middle (`POST …/fim/completions`) is asked like it, and answers like a chat.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from spanscript._dialects._bodies import reply_of
 from spanscript._dialects._chunks import TERMINAL, assemble, ends
 from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects.chat_completions import EXTRAS
+from spanscript._dialects.chat_completions import decode as decode_chat
 from spanscript._exchange import Choice, Dialect, Json, Message, Reply
 from spanscript._shapes import integer, mapping, sequence, string
 
@@ -48,7 +55,7 @@ COMPLETIONS: Final = Dialect(
         "top_k": (("top_k",),),
         "frequency_penalty": (("frequency_penalty",),),
         "presence_penalty": (("presence_penalty",),),
-        "seed": (("seed",),),
+        "seed": (("seed",), ("random_seed",)),
         "stop_sequences": (("stop",),),
         "choice_count": (("n",),),
         "stream": (("stream",),),
@@ -59,3 +66,5 @@ COMPLETIONS: Final = Dialect(
     terminal=TERMINAL,
     ends=ends,
 )
+
+FIM_COMPLETIONS: Final = msgspec.structs.replace(COMPLETIONS, name="fim_completions", decode=decode_chat)

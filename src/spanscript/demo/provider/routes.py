@@ -16,6 +16,7 @@ from spanscript.demo.provider import (
     eventstream,
     media,
     messages,
+    mistral,
     responses,
 )
 from spanscript.demo.provider.route import Api, Manner, Route, compact, sse
@@ -155,6 +156,8 @@ _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/models/(?P<model>[^/:]+):rawPredict$", Route(MESSAGES, VERTEX, streamed=False)),
     (r"/models/(?P<model>[^/:]+):streamRawPredict$", Route(MESSAGES, VERTEX, streamed=True)),
     (r"/chat/completions$", Route(CHAT, OPENAI)),
+    (r"/agents/completions$", Route(mistral.AGENTS, mistral.MISTRAL)),
+    (r"/fim/completions$", Route(mistral.FIM, mistral.MISTRAL)),
     (r"/completions$", Route(COMPLETIONS, OPENAI)),
     (r"/embeddings$", Route(EMBEDDINGS, OPENAI)),
     (r"/responses$", Route(RESPONSES, OPENAI_RESPONSES)),
