@@ -41,7 +41,6 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         RESPONSES,
         COMPLETIONS,
         FIM_COMPLETIONS,
-        FIM_COMPLETIONS,
         EMBEDDINGS,
         MESSAGES,
         GENERATE_CONTENT,
@@ -173,8 +172,6 @@ _BEDROCK: Final = r"/model/([^/]+)$"
 _ON_VERTEX: Final = r"/publishers/anthropic/models/([^/]+):$"
 _MISTRALS_ON_VERTEX: Final = r"/publishers/mistralai/models/([^/]+):$"
 _ON_DATABRICKS: Final = r"/serving-endpoints/([^/]+)$"
-_MISTRALS_ON_VERTEX: Final = r"/publishers/mistralai/models/([^/]+):$"
-_ON_DATABRICKS: Final = r"/serving-endpoints/([^/]+)$"
 _GOOGLE: Final = r"/(?:models/|(?=tunedModels/|endpoints/))((?:tunedModels/|endpoints/)?[^/]+):$"
 _GOOGLES_ON_VERTEX: Final = r"/publishers/google/models/([^/]+):$"
 _OLLAMA: Final = r"/api$"
@@ -183,8 +180,6 @@ _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "completions": (
         _route(CHAT_COMPLETIONS, head=_DEPLOYMENT + "/chat$"),
         _route(CHAT_COMPLETIONS, head="/chat$"),
-        _route(CHAT_COMPLETIONS, head="/agents$"),
-        _route(FIM_COMPLETIONS, head="/fim$"),
         _route(CHAT_COMPLETIONS, head="/agents$"),
         _route(FIM_COMPLETIONS, head="/fim$"),
         _route(COMPLETIONS, head=_DEPLOYMENT + "$"),
