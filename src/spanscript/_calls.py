@@ -337,15 +337,16 @@ def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> Cal
     return CallInfo(
         client=client,
         operation=asked.dialect.operation if asked else match.operation,
-        provider=_provider(wire),
+        provider=_provider(wire, asked),
         model=asked.model if asked else None,
         server_address=wire.server_address,
         server_port=wire.server_port,
     )
 
 
-def _provider(wire: Wire) -> str:
-    return provider_of_host(wire.server_address) or wire.server_address
+def _provider(wire: Wire, asked: Asked | None) -> str:
+    default = asked.dialect.provider if asked else None
+    return provider_of_host(wire.server_address) or default or wire.server_address
 
 
 def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked | None) -> Request:
@@ -354,7 +355,7 @@ def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked 
         call_id=call.id,
         attempt=call.attempts,
         dialect=asked.dialect,
-        provider=call.info.provider or _provider(wire),
+        provider=call.info.provider or _provider(wire, asked),
         client=call.info.client,
         url=wire.url,
         server_address=wire.server_address,
