@@ -114,6 +114,19 @@ def encoded(data: bytes, form: str) -> bytes:
     return text.translate(_TO_URL) if form.startswith("url") else text
 
 
+def fingerprint(text: str) -> tuple[str, int]:
+    """SHA-256 in hex and length of the bytes that base64 stands for; of the text itself, if it is none."""
+    piece = text.encode("utf-8", "surrogatepass")
+    data = decoded(piece)[0]
+    content = piece if data is None else data
+    return sha256(content).hexdigest(), len(content)
+
+
+def without_base64(text: bytes) -> bytes:
+    """JSON text with marks in the place of large base64, for what is shown and not read back."""
+    return cut(text, reference_of).text
+
+
 def references(text: bytes) -> list[Reference]:
     """What the marks in a text refer to, in their order."""
     return [_reference(match) for match in _MARK.finditer(text)]

@@ -17,6 +17,7 @@ from opentelemetry.trace import Span
 from spanscript import _messages
 from spanscript import _semconv as semconv
 from spanscript._attempt import Attempt
+from spanscript._blobs import MIN_TEXT, without_base64
 from spanscript._exchange import Json
 from spanscript._json import dumps
 from spanscript._version import __version__
@@ -48,7 +49,7 @@ class Content:
         content = _content(attempt)
         if self._on_span:
             # Attributes hold no structured values in every supported release of the SDK: JSON text then.
-            span.set_attributes({name: dumps(value).decode() for name, value in content.items()})
+            span.set_attributes({name: _text(value) for name, value in content.items()})
         if self._on_event:
             self._logger.emit(
                 LogRecord(
@@ -83,16 +84,24 @@ def _about(attempt: Attempt) -> Mapping[str, Any]:
     }
 
 
+def _text(value: Json) -> str:
+    return without_base64(dumps(value)).decode()
+
+
+def _without_base64(text: str) -> str:
+    return text if len(text) < MIN_TEXT else without_base64(text.encode()).decode()
+
+
 def _sound(value: Json, levels: int = _DEEPEST) -> Any:
     """A value as every exporter can send it; what lies too deep, as JSON text."""
     if isinstance(value, str):
-        return semconv.without_surrogates(value)
+        return _without_base64(semconv.without_surrogates(value))
     if isinstance(value, int) and not semconv.is_integer_sent(value):
         return str(value)
     if not isinstance(value, (dict, list)):
         return value
     if not levels:
-        return dumps(value).decode()
+        return _text(value)
     if isinstance(value, list):
         return [_sound(item, levels - 1) for item in value]
     return {semconv.without_surrogates(key): _sound(item, levels - 1) for key, item in value.items()}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from spanscript import _json
+from spanscript._blobs import fingerprint
 from spanscript._exchange import (
     Choice,
     Json,
@@ -82,8 +83,12 @@ def _media(part: Media) -> Json:
         return {"type": "uri", "uri": part.uri, **about}
     if part.file_id is not None:
         return {"type": "file", "file_id": part.file_id, **about}
-    # Base64 stays out of telemetry, which is bounded by items and not by bytes; the transcript has it.
-    return {"type": "blob", "content": "", **about}
+    if part.data is None:
+        return {"type": "media", **about}
+    # Base64 stays out of telemetry, which is bounded by items and not by bytes; the transcript has it. A `blob`
+    # part must have its content, so this is a `uri` part: by the hash, which is the name of the transcript's blob.
+    digest, size = fingerprint(part.data)
+    return {"type": "uri", "uri": f"sha256:{digest}", "size": size, **about}
 
 
 _PARTS: Final[Mapping[type, Callable[[Any], Json]]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from spanscript._blobs import FOLDER, references
 from spanscript._dialects import DIALECTS
 from spanscript._exchange import (
     Json,
@@ -53,12 +54,17 @@ def read(value: Json, dialect: str | None) -> Message:
 
 
 def _media(part: Media) -> str:
-    where = (
-        part.uri
-        or part.file_id
-        or ("no data" if part.data is None else f"{len(part.data)} base64 characters")
-    )
+    where = part.uri or part.file_id or _data(part.data)
     return f"({part.modality} {part.mime_type or ''}: {where[:200]})".replace(" :", ":")
+
+
+def _data(data: str | None) -> str:
+    if data is None:
+        return "no data"
+    kept = next(iter(references(data.encode(errors="replace"))), None)
+    if kept is None:
+        return f"{len(data)} base64 characters"
+    return f"{kept.size} bytes, {FOLDER}/{kept.sha256}"
 
 
 _PARTS: Final[Mapping[type, Callable[[Any], str]]] = {

@@ -12,6 +12,7 @@ from spanscript.cli import _source, _summary
 from spanscript.cli._message import blocks_of, call_line, indented
 from spanscript.cli._table import print_table
 from spanscript.cli._text import brief_json, clean, dump
+from spanscript.transcript.filling import has_blobs
 from spanscript.transcript.lines import Entry, TranscriptError
 from spanscript.transcript.reader import Call, Transcript
 
@@ -39,6 +40,7 @@ _ATTEMPTS: Final = {
 }
 """Key of the record → heading."""
 
+_BODIES: Final = ("body", "body_text", "body_base64")
 _ANSWER: Final = (
     "thinking",
     "text",
@@ -95,7 +97,9 @@ def _prompt(transcript: Transcript, call: Call) -> dict[str, Json]:
 
 
 def _body(transcript: Transcript, request: Entry) -> Json:
-    """A body without messages that stand elsewhere: as JSON, else as text."""
+    """A body without messages that stand elsewhere: as JSON, else as text; with marks, as it stands there."""
+    if has_blobs(request):
+        return next((request.get(key) for key in _BODIES if key in request.raw), None)
     content = transcript.body(request)
     try:
         return _json.loads(content)
