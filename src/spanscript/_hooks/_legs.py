@@ -1,7 +1,8 @@
 """
 The requests below one send: redirects, and retries of a transport that the app has put in.
 
-They are no attempts of their own: the attempt that is being sent notes their statuses.
+They are no attempts of their own: the attempt that is being sent notes their statuses. And the last
+one's headers, for what the library raises instead of giving an answer.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from typing import Any
 
 from spanscript._calls import current_attempt
 from spanscript._guard import guarded
+from spanscript._hooks._sending import Headers, kept
 from spanscript._patch import Wrapper
 
 
-def legs(statuses: Callable[[Any], Iterable[int]]) -> tuple[Wrapper, Wrapper]:
+def legs(head: Callable[[Any], tuple[Iterable[int], Headers]]) -> tuple[Wrapper, Wrapper]:
     """
     What goes around the function that sends one request over the wire, sync and async.
 
     Args:
-        statuses: Gives those that an answer stands for.
+        head: Gives the statuses that an answer stands for, and its headers.
     """
 
     def leg(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
@@ -38,6 +40,8 @@ def legs(statuses: Callable[[Any], Iterable[int]]) -> tuple[Wrapper, Wrapper]:
     def note(response: Any) -> None:
         attempt = current_attempt()
         if attempt is not None:
-            attempt.legs.extend(statuses(response))
+            statuses, headers = head(response)
+            attempt.legs.extend(statuses)
+            attempt.headers = kept(headers)
 
     return leg, aleg

@@ -28,7 +28,7 @@ from spanscript._unread import end_unread, watch
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, which is aiohttp."""
-    _, leg = legs(lambda response: (response.status,))
+    _, leg = legs(lambda response: ([response.status], response.raw_headers))
     return {"ClientSession._request": _Hook(module, calls).request, "ClientResponse.start": leg}
 
 

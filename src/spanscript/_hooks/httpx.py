@@ -27,7 +27,7 @@ from spanscript._secrets import remember
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, which is httpx or httpx2."""
     hook = _Hook(module, calls)
-    leg, aleg = legs(lambda response: (response.status_code,))
+    leg, aleg = legs(lambda response: ([response.status_code], response.headers.raw))
     return {
         "Client.send": hook.send,
         "AsyncClient.send": hook.asend,

@@ -23,7 +23,7 @@ from spanscript._patch import Wrapper
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, which is requests."""
-    leg, _ = legs(_statuses)
+    leg, _ = legs(lambda response: (_statuses(response), text_headers(response.headers.items())))
     return {"Session.send": _Hook(calls).send, "adapters.HTTPAdapter.send": leg}
 
 

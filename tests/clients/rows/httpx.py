@@ -11,7 +11,7 @@ from apps import App, Entered, now
 from rows.anthropic import MESSAGES
 from rows.row import CHAT, Row, Told, loaded
 
-_BODIES: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
+BODIES: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "chat": ("/v1/chat/completions", CHAT, "chat_completions"),
     "messages": ("/v1/messages", MESSAGES, "messages"),
 }
@@ -56,6 +56,6 @@ ROWS = tuple(
         thorough=True,
     )
     for module in ("httpx", "httpx2")
-    for name, (path, body, dialect) in _BODIES.items()
+    for name, (path, body, dialect) in BODIES.items()
     for mode, kind in _MODES.items()
 )
