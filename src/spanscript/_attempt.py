@@ -23,6 +23,7 @@ from spanscript._failures import (
     failure_of,
     is_retryable,
     is_retryable_exception,
+    is_retryable_status,
     retry_after_ms,
 )
 from spanscript._guard import guarded
@@ -157,8 +158,7 @@ class Attempt:
         self._last = 0
         self._chunks: list[bytes] = []
         self._size = 0
-        terminal = request.dialect.terminal
-        self._marker = _wire.Marker(terminal) if terminal else None
+        self._marker: _wire.AnyMarker | None = None
         self._ends = itertools.count()
 
     @property
@@ -170,8 +170,10 @@ class Attempt:
         """Take the head of the answer."""
         self.http_status = status
         self.headers = headers
-        if headers.get("content-encoding", "identity") != "identity":
-            self._marker = None  # the marker cannot be seen in compressed bytes; the end decides
+        # In compressed bytes no marker can be seen: there the end decides.
+        plain = headers.get("content-encoding", "identity") == "identity"
+        kind = headers.get("content-type", "")
+        self._marker = _wire.marker(self.request.dialect, kind) if plain else None
 
     @guarded
     def whole(self, body: bytes) -> None:
@@ -253,6 +255,7 @@ class Attempt:
         kind = self.headers.get("content-type", "")
         status, ended = self.http_status or 200, how in ("whole", "eof")
         reply = _wire.read(self.request.dialect, kind, mask(data), status, ended=ended)
+        reply = _wire.with_headers(reply, self.headers)
         return _masked(reply) if self._first is not None else reply
 
     def _verdict(
@@ -277,7 +280,9 @@ class Attempt:
             return "abandoned", None, None
         if not isinstance(error, Exception):
             return "cancelled", failure_of(error), False
-        return self._failed(how, failure_of(error), retryable=is_retryable_exception(error), raised=True)
+        status = self.http_status or 0
+        retryable = is_retryable_status(status) if status >= 400 else is_retryable_exception(error)
+        return self._failed(how, failure_of(error), retryable=retryable, raised=True)
 
     def _unfinished(self, how: End) -> Failure:
         if how == "whole" and not self.request.stream:

@@ -207,8 +207,6 @@ class Dialect(Struct, frozen=True):
         raw: Likewise for a whole answer that is no JSON object (audio, plain text), by its bytes and its
             content type. `None` if the wire API has no such answers.
         provider: `gen_ai.provider.name` where neither host nor client tells it. `None` for what many speak.
-        header_counts: Field of `Usage` → the answer's header (in lower case) that tells it where the body
-            does not.
     """
 
     name: str
@@ -225,7 +223,6 @@ class Dialect(Struct, frozen=True):
     parse: Callable[[bytes], Json] | None = None
     raw: Callable[[bytes, str], Json] | None = None
     provider: str | None = None
-    header_counts: Mapping[str, str] = {}
 
 
 class Request(Struct, frozen=True):

@@ -58,6 +58,13 @@ _RETRYABLE_EXCEPTIONS: Final = frozenset(
         "NetworkError",
         "RemoteProtocolError",
         "ProxyError",
+        # requests and urllib3
+        "Timeout",
+        "ChunkedEncodingError",
+        "ProtocolError",
+        # aiohttp
+        "ClientConnectionError",
+        "ClientPayloadError",
         # builtin
         "ConnectionError",
         "TimeoutError",
@@ -98,11 +105,12 @@ def without_secrets(text: str) -> str:
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:
     """
-    What the server asked to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
+    What the server asked to wait: `retry-after-ms` (AWS: `x-amz-retry-after`), else `retry-after` in
+    seconds or as an HTTP date.
 
     A date in the past is 0; what is neither is `None`.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _number(headers.get("retry-after-ms") or headers.get("x-amz-retry-after"))
     if milliseconds is not None:
         return round(milliseconds)
     value = headers.get("retry-after")

@@ -8,16 +8,15 @@ too (Google's streams are unless SSE is asked for), where the dialect streams.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from json.decoder import JSONDecoder
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
+from spanscript._eventstream import CONTENT_TYPE, METRICS, FrameMarker
+from spanscript._eventstream import events as frames
 from spanscript._exchange import Dialect, Event, Failure, Json, Reply
 from spanscript._json import dumps, elements, loads
 from spanscript._shapes import integer, mapping, sequence, string
@@ -26,6 +25,16 @@ _Framing = Callable[[bytes], Iterator[Event]]
 
 MALFORMED_STREAM: Final = "malformed_stream"
 """The failure of a stream without its end that has an event which is no JSON: clients stop there."""
+
+COUNT_HEADERS: Final[Mapping[str, str]] = {
+    "input_tokens": "x-amzn-bedrock-input-token-count",
+    "output_tokens": "x-amzn-bedrock-output-token-count",
+}
+"""Field of `Usage` → header of Bedrock's, which leaves out what was cached; bodies that cache tell it all."""
+_METRICS: Final[Mapping[str, str]] = {"input_tokens": "inputTokenCount", "output_tokens": "outputTokenCount"}
+
+ERROR_TYPE: Final = "x-amzn-errortype"
+"""The header in which AWS names an error; what follows a colon is no part of the name."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MESSAGE_LENGTH: Final = 500
@@ -83,10 +92,30 @@ def read(
         complete = body is not None
         malformed = False
     reply = dialect.decode(body)
+    if framing and seen.metrics:
+        reply = _counted(reply, {name: integer(seen.metrics.get(key)) for name, key in _METRICS.items()})
     failure = reply.failure or (Failure(MALFORMED_STREAM, "an event is no JSON") if malformed else None)
     if http_status is not None and http_status >= 400:
         failure = _failure_of_status(body, data, str(http_status))
     return msgspec.structs.replace(reply, failure=failure, complete=complete)
+
+
+def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """Complete a reply by what only the answer's headers tell: AWS's token counts and name of an error."""
+    counts = {name: headers.get(header, "") for name, header in COUNT_HEADERS.items()}
+    reply = _counted(reply, {name: int(text) if text.isdecimal() else None for name, text in counts.items()})
+    kind, failure = headers.get(ERROR_TYPE, "").partition(":")[0], reply.failure
+    if failure is None or not kind or not failure.type.isdecimal():
+        return reply
+    return msgspec.structs.replace(reply, failure=Failure(kind, failure.message))
+
+
+def _counted(reply: Reply, told: Mapping[str, int | None]) -> Reply:
+    """With counts in the place of those that its body does not tell."""
+    missing = {name: count for name, count in told.items() if getattr(reply.usage, name) is None}
+    if not any(count is not None for count in missing.values()):
+        return reply
+    return msgspec.structs.replace(reply, usage=msgspec.structs.replace(reply.usage, **missing))
 
 
 class _Seen:
@@ -96,6 +125,7 @@ class _Seen:
     Attributes:
         ended: Whether the last one that means something has come.
         unreadable: Whether the data of one was no JSON.
+        metrics: What Bedrock itself told.
     """
 
     def __init__(self, events: Iterator[Event], ends: Callable[[Event], bool] | None) -> None:
@@ -103,9 +133,14 @@ class _Seen:
         self._ends = ends
         self.ended = False
         self.unreadable = False
+        self.metrics: dict[str, Json] = {}
 
     def __iter__(self) -> Iterator[Event]:
         for event in self._events:
+            if event.name == METRICS:
+                self.ended = True
+                self.metrics = mapping(event.data)
+                continue
             if self._ends is not None and self._ends(event):
                 self.ended = True
             elif isinstance(event.data, str) and not is_done(event):
@@ -162,6 +197,16 @@ class Marker:
         lines = b"".join((*self._line, chunk[:end]))
         self._line = [chunk[end:]] if end < len(chunk) else []
         return self._terminal(lines)
+
+
+AnyMarker: TypeAlias = Marker | FrameMarker
+
+
+def marker(dialect: Dialect, content_type: str) -> AnyMarker | None:
+    """What watches a stream of this dialect and type for its end; `None` if it has no marker."""
+    if _framing(content_type, b"") is frames:
+        return FrameMarker(dialect.ends) if dialect.ends else None
+    return Marker(dialect.terminal) if dialect.terminal else None
 
 
 def failure_in(body: Json, default: str = "error") -> Failure | None:
@@ -293,74 +338,12 @@ def _value(data: bytes) -> Json:
 
 
 _scan = JSONDecoder().raw_decode
-_PRELUDE: Final = struct.Struct(">III")
-_CRC_BYTES: Final = 4
-_FRAME_LIMIT: Final = 64 * 1024 * 1024
-_HEADER_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Bytes of a header's value by its type; types 6 (bytes) and 7 (string) begin with their length."""
-
-
-def _eventstream(data: bytes) -> Iterator[Event]:
-    """AWS event-stream. Checksums are not looked at: the client does, and TCP has."""
-    at = 0
-    while at + _PRELUDE.size <= len(data):
-        total, headers_length, _ = _PRELUDE.unpack_from(data, at)
-        start = at + _PRELUDE.size
-        end = at + total
-        sane = _PRELUDE.size + headers_length + _CRC_BYTES <= total <= _FRAME_LIMIT
-        if not sane or end > len(data):
-            return
-        headers = dict(_frame_headers(data[start : start + headers_length]))
-        yield _frame_event(headers, data[start + headers_length : end - _CRC_BYTES])
-        at = end
-
-
-def _frame_headers(block: bytes) -> Iterator[tuple[str, str]]:
-    """Names and values of the headers that are strings."""
-    at = 0
-    while at < len(block):
-        value_at = at + 1 + block[at]
-        name = block[at + 1 : value_at].decode("utf-8", "replace")
-        kind = block[value_at : value_at + 1]
-        value_at += 1
-        if kind in (b"\x06", b"\x07"):
-            length = int.from_bytes(block[value_at : value_at + 2], "big")
-            value_at += 2
-        elif kind and kind[0] in _HEADER_BYTES:
-            length = _HEADER_BYTES[kind[0]]
-        else:
-            return
-        at = value_at + length
-        if kind == b"\x07":
-            yield name, block[value_at:at].decode("utf-8", "replace")
-
-
-def _frame_event(headers: dict[str, str], payload: bytes) -> Event:
-    data = _value(payload)
-    error = headers.get(":exception-type") or headers.get(":error-code")
-    if error:
-        message = mapping(data).get("message") or headers.get(":error-message") or data
-        return Event({"type": "error", "error": {"type": error, "message": message}}, error)
-    name = headers.get(":event-type")
-    inner = mapping(data).get("bytes")
-    if name == "chunk" and isinstance(inner, str):
-        data = _value(_maybe_unbased(inner))
-        name = string(mapping(data).get("type"))
-    return Event(data, name)
-
-
-def _maybe_unbased(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except (ValueError, binascii.Error):
-        return text.encode("utf-8", "replace")
-
 
 _FRAMINGS: Final[dict[str, _Framing]] = {
     "text/event-stream": _sse,
     "application/x-ndjson": _ndjson,
     "application/ndjson": _ndjson,
     "application/jsonl": _ndjson,
-    "application/vnd.amazon.eventstream": _eventstream,
-}
     "application/stream+json": _ndjson,  # Cohere's
+    CONTENT_TYPE: frames,
+}

@@ -11,6 +11,7 @@ from spanscript._attempt import Wire
 from spanscript._calls import Calls, Sending
 from spanscript._forms import summary_of
 from spanscript._secrets import remember
+from spanscript._wire import COUNT_HEADERS, ERROR_TYPE
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -26,6 +27,8 @@ _KEPT: Final = frozenset(
         b"x-request-id",
         b"request-id",
         b"x-amzn-requestid",
+        b"x-amz-retry-after",
+        *(name.encode() for name in (ERROR_TYPE, *COUNT_HEADERS.values())),
     }
 )
 """What is taken from an answer's headers. Nothing is ever taken from a request's."""
