@@ -64,7 +64,7 @@ BODY = ("stream", "lazy")
 STREAM = ("stream",)
 WHOLE = ("whole",)
 PLAIN = ("openai-chat-whole", "openai-chat-stream", "anthropic-messages-whole", "anthropic-messages-stream")
-SOME = (*PLAIN, "httpx-chat", "httpx2-chat", "helper", "bedrock")
+SOME = (*PLAIN, "httpx-chat", "httpx2-chat", "requests-chat", "aiohttp-chat", "helper", "bedrock")
 PARSED = ("-stream", "counted", "helper", "raw_stream")
 UNPARSED = ("lazy_stream", "post_stream")
 """Rows whose client looks into events, and rows where the app reads lines."""

@@ -49,10 +49,13 @@ _MISTRALAI = (
 TABLE: tuple[Hook, ...] = (
     Hook("httpx", ("httpx",), "spanscript._hooks.httpx", "attempts"),
     Hook("httpx2", ("httpx2",), "spanscript._hooks.httpx", "attempts"),
+    Hook("requests", ("requests",), "spanscript._hooks.requests", "attempts"),
+    Hook("aiohttp", ("aiohttp",), "spanscript._hooks.aiohttp", "attempts"),
     Hook("openai", ("openai._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("groq", ("groq._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("mistralai", _MISTRALAI, "spanscript._hooks.mistralai", "calls"),
+    Hook("cohere", ("cohere.core.http_client",), "spanscript._hooks.cohere", "calls"),
 )
 
 

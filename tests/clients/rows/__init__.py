@@ -1,10 +1,20 @@
 """Who asks, by which wire API, and how it takes the answer: one small file for each client."""
 
-from rows import anthropic, groq, httpx, mistralai, openai
+from rows import aiohttp, anthropic, cohere, groq, httpx, mistralai, ollama, openai, requests
 from rows.anthropic import MESSAGES
 from rows.row import CHAT, KEY, Row
 from rows.stainless import City
 
-ROWS: tuple[Row, ...] = (*openai.ROWS, *anthropic.ROWS, *groq.ROWS, *mistralai.ROWS, *httpx.ROWS)
+ROWS: tuple[Row, ...] = (
+    *openai.ROWS,
+    *anthropic.ROWS,
+    *groq.ROWS,
+    *mistralai.ROWS,
+    *cohere.ROWS,
+    *ollama.ROWS,
+    *httpx.ROWS,
+    *requests.ROWS,
+    *aiohttp.ROWS,
+)
 
 __all__ = ["CHAT", "KEY", "MESSAGES", "ROWS", "City", "Row"]
