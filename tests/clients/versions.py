@@ -32,6 +32,8 @@ class Client(NamedTuple):
 CLIENTS: Mapping[str, Client] = {
     "openai": Client("1.109.1", ("2.54.0",), unseen="realtime and `responses.connect`: WebSockets"),
     "anthropic": Client("0.125.0", ("1.17.0",), along=("boto3", "google-auth")),
+    "cohere": Client("5.21.0", unseen="which call the batches of `Client.embed` are of: threads send them"),
+    "ollama": Client("0.5.4"),
     "httpx": Client("0.28.1", unseen="uploads that are produced while they are sent"),
     "httpx2": Client("2.16.2", unseen="`.websocket`"),
 }

@@ -123,9 +123,10 @@ def _fold_end(body: dict[str, Any], data: dict[str, Any]) -> bool:
     """Take what the last event tells, if it is one."""
     if not ends(Event(data)):
         return False
+    told = dict(mapping(data.get("response")))
     failure = data.get("error") or data.get("err")
-    body |= mapping(data.get("response")) | ({"error": failure} if failure else {})
-    body |= {key: data[key] for key in ("finish_reason",) if data.get(key)}
+    told |= {"error": failure, "finish_reason": data.get("finish_reason")}
+    body |= {key: value for key, value in told.items() if value}
     return True
 
 

@@ -35,8 +35,8 @@ def whole(answer: Answer, asked: Json) -> Json:
     packed = asked.get("encoding_format") == "base64"
     data = []
     for index, text in enumerate(inputs):
-        vector = _vector(json.dumps(text).encode(), size)
-        encoded = b64encode(struct.pack(f"<{size}f", *vector)).decode() if packed else vector
+        numbers = vector(json.dumps(text).encode(), size)
+        encoded = b64encode(struct.pack(f"<{size}f", *numbers)).decode() if packed else numbers
         data.append({"object": "embedding", "index": index, "embedding": encoded})
     count = policy.count("".join(str(text) for text in inputs))
     return {
@@ -51,6 +51,6 @@ def _all_int(values: list[Json]) -> bool:
     return bool(values) and all(isinstance(value, int) for value in values)
 
 
-def _vector(seed: bytes, size: int) -> list[float]:
+def vector(seed: bytes, size: int) -> list[float]:
     """A vector that only `seed` decides, of values that a 32-bit float holds exactly."""
     return [(zlib.crc32(seed, index) & 0xFFFF) / 65536 - 0.5 for index in range(size)]

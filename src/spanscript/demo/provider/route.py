@@ -50,16 +50,21 @@ class Manner:
 
 @dataclass(frozen=True)
 class Route:
-    """A path of an LLM request. `streamed`: whether by the path alone; `None`: the body says it."""
+    """
+    A path of an LLM request.
+
+    `streamed`: whether by the path alone; `None`: the body says it. `unless_told`: what holds if it does not.
+    """
 
     api: Api
     manner: Manner
     model: str | None = None
     streamed: bool | None = None
+    unless_told: bool = False
 
     def asks_stream(self, body: Json) -> bool:
         """Whether a stream is asked for."""
-        said = body.get("stream") or body.get("stream_format") == "sse"
+        said = body.get("stream", self.unless_told) or body.get("stream_format") == "sse"
         asked = bool(said) if self.streamed is None else self.streamed
         return asked and self.api.events is not None
 
@@ -69,6 +74,11 @@ def sse(event: Event) -> bytes:
     name = f"event: {event.name}\n" if event.name else ""
     data = event.data if isinstance(event.data, str) else compact(event.data)
     return f"{name}data: {data}\n\n".encode("utf-8", "surrogatepass")
+
+
+def ndjson(event: Event) -> bytes:
+    """An event as a line of JSON."""
+    return compact(event.data).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def compact(value: Json) -> str:

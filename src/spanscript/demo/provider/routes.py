@@ -11,12 +11,14 @@ from urllib.parse import unquote
 from spanscript._exchange import Event, Json
 from spanscript.demo.provider import (
     chat_completions,
+    cohere,
     completions,
     embeddings,
     eventstream,
     media,
     messages,
     mistral,
+    ollama,
     responses,
 )
 from spanscript.demo.provider.route import Api, Manner, Route, compact, sse
@@ -155,6 +157,8 @@ _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/model/(?P<model>[^/]+)/invoke-with-response-stream$", Route(MESSAGES, BEDROCK, streamed=True)),
     (r"/models/(?P<model>[^/:]+):rawPredict$", Route(MESSAGES, VERTEX, streamed=False)),
     (r"/models/(?P<model>[^/:]+):streamRawPredict$", Route(MESSAGES, VERTEX, streamed=True)),
+    *cohere.ROUTES,
+    *ollama.ROUTES,
     (r"/chat/completions$", Route(CHAT, OPENAI)),
     (r"/agents/completions$", Route(mistral.AGENTS, mistral.MISTRAL)),
     (r"/fim/completions$", Route(mistral.FIM, mistral.MISTRAL)),
