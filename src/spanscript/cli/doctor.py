@@ -35,14 +35,11 @@ _PARTS: Final[Mapping[str, str]] = {
 """Package → what its absence means."""
 
 _UNHOOKED: Final[Mapping[str, str]] = {
-    "requests": "no hook yet; its requests are not seen",
-    "aiohttp": "no hook yet; its requests are not seen",
-    "botocore": "no hook yet; its requests are not seen",
-    "google-genai": "no hook yet; its calls are seen one by one if they go through httpx",
-    "mistralai": "no hook yet; its calls are seen one by one if they go through httpx",
-    "cohere": "no hook yet; its calls are seen one by one if they go through httpx",
-    "groq": "no hook yet; its calls are seen one by one if they go through httpx",
-    "litellm": "no hook of its own; what it sends by the openai SDK or httpx is seen",
+    "ollama": "needs none; its requests are seen where httpx is hooked",
+    "huggingface-hub": "needs none; its requests are seen where httpx or httpx2 is hooked",
+    "urllib3": "no hook; what requests and botocore send through it is seen",
+    "websockets": "no hook; there is no request that a transcript could hold",
+    "grpcio": "no hook; another wire",
 }
 """Packages on PyPI that people will ask about → why they are not hooked."""
 
