@@ -9,6 +9,7 @@ import base64
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,14 @@ def rows(**wanted):
 
 def test_every_request_of_these_apis_is_known():
     known = {row["id"] for _, row in ROWS}
-    ends = ("completions", "responses", "messages", "embeddings")
+    ends = (
+        *("completions", "responses", "messages", "embeddings"),
+        *("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "predict"),
+    )
     rejected = [
         (row["host"], row["path"], row["req_body"])
         for row in recorded()
-        if row["method"] == "POST" and row["path"].rsplit("/", 1)[-1] in ends and row["id"] not in known
+        if row["method"] == "POST" and re.split("[/:]", row["path"])[-1] in ends and row["id"] not in known
     ]
     assert rejected == []
 
@@ -127,10 +131,10 @@ def test_whole_answers(dialect, row):
 
     assert subset(found_in(reply), expected) == expected
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == extract.tokens([body])
-    assert reply.model == (body.get("model") or None)
+    assert reply.model == (body.get("model") or body.get("modelVersion"))
     assert bool(reply.failure) == (row["status"] >= 400)
     assert reply.complete
-    unbegun = body.get("status") == "queued" or dialect.name == "embeddings" or row["status"] >= 400
+    unbegun = body.get("status") == "queued" or dialect.operation == "embeddings" or row["status"] >= 400
     assert bool(reply.choices) != unbegun
 
 

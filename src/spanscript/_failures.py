@@ -41,6 +41,12 @@ _RETRYABLE_CODES: Final = frozenset(
         "server_error",
         "service_unavailable",
         "timeout_error",
+        # Google's
+        "ABORTED",
+        "DEADLINE_EXCEEDED",
+        "INTERNAL",
+        "RESOURCE_EXHAUSTED",
+        "UNAVAILABLE",
         # Bedrock's exception frames
         "internalServerException",
         "modelStreamErrorException",

@@ -46,6 +46,18 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
     "max_tokens": "length",
     "max_output_tokens": "length",
     "refusal": "content_filter",
+    "requires_action": "tool_call",
+    # Google's
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "BLOCKLIST": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "RECITATION": "content_filter",
+    "SAFETY": "content_filter",
+    "SPII": "content_filter",
 }
 """A provider's finish reason → the convention's; others stand as they are."""
 
@@ -90,6 +102,8 @@ _OUTPUT_TYPES: Final[Mapping[str, str]] = {
     "text": "text",
     "json_object": "json",
     "json_schema": "json",
+    "application/json": "json",
+    "text/plain": "text",
 }
 _MADE: Final[Mapping[str, str]] = {
     "image_generation": "image",

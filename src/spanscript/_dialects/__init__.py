@@ -24,6 +24,7 @@ from spanscript._dialects.embeddings import EMBEDDINGS
 from spanscript._dialects.generate_content import GENERATE_CONTENT
 from spanscript._dialects.image_predictions import IMAGE_PREDICTIONS
 from spanscript._dialects.images import IMAGES
+from spanscript._dialects.interactions import INTERACTIONS
 from spanscript._dialects.messages import MESSAGES
 from spanscript._dialects.moderations import MODERATIONS
 from spanscript._dialects.ollama import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_GENERATE
@@ -45,6 +46,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         MESSAGES,
         GENERATE_CONTENT,
         EMBED_CONTENT,
+        INTERACTIONS,
         IMAGES,
         IMAGE_PREDICTIONS,
         SPEECH,
@@ -173,6 +175,7 @@ _ON_VERTEX: Final = r"/publishers/anthropic/models/([^/]+):$"
 _MISTRALS_ON_VERTEX: Final = r"/publishers/mistralai/models/([^/]+):$"
 _ON_DATABRICKS: Final = r"/serving-endpoints/([^/]+)$"
 _GOOGLE: Final = r"/(?:models/|(?=tunedModels/|endpoints/))((?:tunedModels/|endpoints/)?[^/]+):$"
+_VERSION: Final = r"^(?:.*/)?v\d\w*(?:/projects/[^/]+/locations/[^/]+)?$"
 _GOOGLES_ON_VERTEX: Final = r"/publishers/google/models/([^/]+):$"
 _OLLAMA: Final = r"/api$"
 
@@ -225,6 +228,7 @@ _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "streamGenerateContent": (_route(GENERATE_CONTENT, head=_GOOGLE, stream=True),),
     "embedContent": (_route(EMBED_CONTENT, head=_GOOGLE),),
     "batchEmbedContents": (_route(EMBED_CONTENT, head=_GOOGLE),),
+    "interactions": (_route(INTERACTIONS, head=_VERSION),),
     "predict": (
         _route(IMAGE_PREDICTIONS, head=_IMAGEN),
         _route(EMBED_CONTENT, head=_GOOGLES_ON_VERTEX),

@@ -111,4 +111,5 @@ EMBED_CONTENT: Final = Dialect(
     assemble=assemble,
     message=message,
     parse=parse,
+    provider="gcp.gemini",
 )

@@ -310,4 +310,5 @@ GENERATE_CONTENT: Final = Dialect(
     assemble=assemble,
     message=message,
     ends=ends,
+    provider="gcp.gemini",
 )

@@ -45,6 +45,7 @@ _MISTRALAI = (
     "mistralai_azure.basesdk",
     "mistralai_gcp.basesdk",
 )
+_GOOGLE_INTERACTIONS = ("google.genai._gaos.basesdk", "google.genai._interactions._base_client")
 
 TABLE: tuple[Hook, ...] = (
     Hook("httpx", ("httpx",), "spanscript._hooks.httpx", "attempts"),
@@ -55,6 +56,9 @@ TABLE: tuple[Hook, ...] = (
     Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("groq", ("groq._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("mistralai", _MISTRALAI, "spanscript._hooks.mistralai", "calls"),
+    Hook("litellm", ("litellm",), "spanscript._hooks.litellm", "calls"),
+    Hook("google-genai", ("google.genai._api_client",), "spanscript._hooks.google_genai", "calls"),
+    Hook("google-genai", _GOOGLE_INTERACTIONS, "spanscript._hooks.google_interactions", "calls"),
     Hook("cohere", ("cohere.core.http_client",), "spanscript._hooks.cohere", "calls"),
 )
 

@@ -55,7 +55,7 @@ class Retries(Struct, frozen=True):
 
 class _Hook:
     def __init__(self, module: ModuleType) -> None:
-        self._client = module.__name__.partition(".")[0]
+        self._client = module.__name__.partition("._")[0]
         self._longest_ms = 1000 * getattr(module, "MAX_RETRY_AFTER_DELAY", float("inf"))
 
     def describe(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
@@ -70,7 +70,10 @@ class _Hook:
         return CallInfo(
             client=self._client,
             operation=match.operation,
-            provider=provider_of_class(type(instance)) or provider_of_host(base.host) or self._client,
+            provider=provider_of_class(type(instance))
+            or provider_of_host(base.host)
+            or match.dialects[0].provider
+            or self._client,
             model=model if isinstance(model, str) else match.model,
             server_address=base.host,
             server_port=base.port or (443 if base.scheme == "https" else 80),

@@ -15,6 +15,7 @@ from spanscript.demo.provider import (
     completions,
     embeddings,
     eventstream,
+    google,
     media,
     messages,
     mistral,
@@ -47,7 +48,6 @@ _ANTHROPIC_TYPES = {
     529: "overloaded_error",
 }
 _AWS_TYPES = {400: "ValidationException", 429: "ThrottlingException", 503: "ServiceUnavailableException"}
-_GOOGLE_STATUS = {400: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
 
 
 def _openai_error(status: int, message: str) -> Json:
@@ -60,11 +60,6 @@ def _anthropic_error(status: int, message: str) -> Json:
     kind = _ANTHROPIC_TYPES.get(status, "api_error")
     error = {"type": kind, "message": message}
     return {"type": "error", "error": error, "request_id": "req_loopback"}
-
-
-def _google_error(status: int, message: str) -> Json:
-    named = _GOOGLE_STATUS.get(status, "INTERNAL")
-    return {"error": {"code": status, "message": message, "status": named}}
 
 
 def _responses_error(message: str, failed: bool) -> Event:
@@ -121,8 +116,8 @@ ANTHROPIC = Manner(
     encode=sse,
 )
 VERTEX = Manner(
-    error=_google_error,
-    headers={"content-type": "application/json; charset=UTF-8", "vary": "Origin"},
+    error=google.error,
+    headers=google.HEADERS,
     error_event=ANTHROPIC.error_event,
     encode=sse,
 )
@@ -157,6 +152,7 @@ _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/model/(?P<model>[^/]+)/invoke-with-response-stream$", Route(MESSAGES, BEDROCK, streamed=True)),
     (r"/models/(?P<model>[^/:]+):rawPredict$", Route(MESSAGES, VERTEX, streamed=False)),
     (r"/models/(?P<model>[^/:]+):streamRawPredict$", Route(MESSAGES, VERTEX, streamed=True)),
+    *google.ROUTES,
     *cohere.ROUTES,
     *ollama.ROUTES,
     (r"/chat/completions$", Route(CHAT, OPENAI)),
@@ -174,10 +170,11 @@ _ROUTES: Iterable[tuple[str, Route]] = (
 )
 
 
-def find(path: str) -> Route | None:
-    """The route of a path (without its query), with the model that the path names; `None` if none."""
+def find(target: str) -> Route | None:
+    """The route of a path with its query, with the model that the path names; `None` if there is none."""
+    path = target.partition("?")[0]
     for pattern, route in _ROUTES:
-        match = re.search(pattern, path)
+        match = re.search(pattern, path) or re.search(pattern, target)
         if match is not None:
             model = match.groupdict().get("model")
             named = unquote(model) if model else None

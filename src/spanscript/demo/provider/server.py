@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _answer(self, record: Received) -> None:
-        route = routes.find(urlsplit(self.path).path)
+        route = routes.find(self.path)
         redirected = self.command == "GET" and self.headers.get("content-length") is None
         if route is None or (self.command != "POST" and not redirected):
             self._send(replies.other(self.command, self.path, record.headers), record)
