@@ -4,8 +4,10 @@ A second, naive writer of the format, made from its description alone: standard 
 Reader and real writer are both tested against it, so that they cannot agree on a mistake.
 """
 
+import base64
 import hashlib
 import json
+import re
 
 ENVELOPE = {
     "type",
@@ -17,6 +19,7 @@ ENVELOPE = {
     "hash",
     "parent",
     "iteration",
+    "blobs",
     "message",
 }
 
@@ -35,11 +38,21 @@ def digest(value, parent=None):
     return hashlib.sha256(data).digest()[:16].hex()
 
 
+LARGE = re.compile(rb"[A-Za-z0-9+/]{16384,}={0,2}|[A-Za-z0-9_-]{16384,}={0,2}")
+FORMS = {
+    "": base64.b64encode,
+    "bare": lambda data: base64.b64encode(data).rstrip(b"="),
+    "url": base64.urlsafe_b64encode,
+    "url-bare": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+}
+
+
 class SpecWriter:
-    """Collects lines. `bytes` gives the file."""
+    """Collects lines and blobs. `bytes` gives the file, `blobs` the others by name."""
 
     def __init__(self, writer="0badcafe", second=0):
         self.writer, self.seq, self.second, self.lines, self.known = writer, 0, second, [], set()
+        self.blobs = {}
         self.line(
             "transcript_open", version=1, pid=7, host="h", service_name="s", spanscript="0", python="3.12"
         )
@@ -47,9 +60,26 @@ class SpecWriter:
     def line(self, type_, **fields):
         stamp = f"2026-11-22T07:{self.second // 60:02}:{self.second % 60:02}.000000Z"
         envelope = {"type": type_, "timestamp": stamp, "writer": self.writer, "seq": self.seq}
+        text, count = LARGE.subn(self.mark, compact(fields))
+        if count:
+            fields = {"blobs": count, **json.loads(text)}
         self.lines.append(compact({**envelope, **fields}) + b"\n")
         self.seq += 1
         self.second += 1
+
+    def mark(self, found):
+        """What stands in the place of base64. (Base64 that would not come back exactly, it does not know.)"""
+        data = base64.urlsafe_b64decode(found[0].translate(bytes.maketrans(b"+/", b"-_")) + b"==")
+        form = next(form for form, encode in FORMS.items() if encode(data) == found[0])
+        name = hashlib.sha256(data).hexdigest()
+        self.blobs[name] = data
+        return f"$blob{{{name}:{len(data)}{':' * bool(form)}{form}}}".encode()
+
+    def save(self, directory):
+        (directory / "llm_transcript.jsonl").write_bytes(self.bytes())
+        (directory / "blobs").mkdir()
+        for name, data in self.blobs.items():
+            (directory / "blobs" / name).write_bytes(data)
 
     def value(self, kind, key, value):
         name = digest(value)

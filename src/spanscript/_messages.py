@@ -85,8 +85,8 @@ def _media(part: Media) -> Json:
         return {"type": "file", "file_id": part.file_id, **about}
     if part.data is None:
         return {"type": "media", **about}
-    # Base64 stays out of telemetry, which is bounded by items and not by bytes; the transcript has it. A `blob`
-    # part must have its content, so this is a `uri` part: by the hash, which is the name of the transcript's blob.
+    # Base64 stays out of telemetry, which is bounded by items and not by bytes; the transcript has it.
+    # A `blob` part must have its content, so this is a `uri` part: by the hash, the name of the blob there.
     digest, size = fingerprint(part.data)
     return {"type": "uri", "uri": f"sha256:{digest}", "size": size, **about}
 

@@ -147,10 +147,11 @@ def _read(reference: Reference, folder: Path) -> bytes:
         raise TranscriptError(f"{where} is missing") from error
     except OSError as error:
         raise TranscriptError(f"{where} cannot be read: {error.strerror or error}") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise TranscriptError(f"{where} cannot be read: it is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise TranscriptError(f"{where} cannot be read: it is no regular file")
         if found.st_size != reference.size:
             raise TranscriptError(f"{where} is harmed: it has {found.st_size} bytes, not {reference.size}")
         data = file.read(reference.size)
