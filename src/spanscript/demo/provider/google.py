@@ -205,7 +205,9 @@ def read_embedded(body: Json) -> Ask:
 def embedded(answer: Answer, asked: Json) -> Json:
     """The body of the answer: a vector for each input."""
     inputs = _inputs(asked)
-    settings = (asked, asked.get("embedContentConfig"), asked.get("parameters"), inputs[0])
+    first = inputs[0]
+    beside = (asked.get("parameters"), *(s.get("embedContentConfig") for s in (asked, first)))
+    settings = (asked, first, *beside)
     size = next((s["outputDimensionality"] for s in settings if s and "outputDimensionality" in s), 768)
     texts = [json.dumps(one["content"]) for one in inputs]
     rows = embeddings.whole(answer, {"input": texts, "dimensions": size})["data"]
