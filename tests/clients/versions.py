@@ -32,10 +32,21 @@ class Client(NamedTuple):
 CLIENTS: Mapping[str, Client] = {
     "openai": Client("1.109.1", ("2.54.0",), unseen="realtime and `responses.connect`: WebSockets"),
     "anthropic": Client("0.125.0", ("1.17.0",), along=("boto3", "google-auth")),
-    "cohere": Client("5.21.0", unseen="which call the batches of `Client.embed` are of: threads send them"),
+    "cohere": Client("5.21.0", unseen="the span around `Client.embed`: threads send its batches"),
     "ollama": Client("0.5.4"),
     "httpx": Client("0.28.1", unseen="uploads that are produced while they are sent"),
     "httpx2": Client("2.16.2", unseen="`.websocket`"),
+    "groq": Client("0.37.1"),
+    "mistralai": Client("1.12.4", ("2.10.1",), unseen="realtime: WebSockets; OCR, files"),
+    "google-genai": Client("1.75.0", ("2.34.0",), along=("aiohttp",), unseen="live: WebSockets"),
+    "together": Client("1.5.35", ("2.42.0",)),
+    "huggingface-hub": Client("1.33.0", unseen="tasks that are no chat"),
+    "boto3": Client("1.43.0", unseen="other services than bedrock-runtime; CRT"),
+    "aiobotocore": Client("3.0.0", shared=False),
+    "azure-ai-inference": Client("1.0.0b9", along=("aiohttp",)),
+    "litellm": Client("1.106.0", along=("boto3",), unseen="its proxy's own spans", shared=False),
+    "requests": Client("2.31.0", unseen="bodies that are produced while they are sent"),
+    "aiohttp": Client("3.9.5", unseen="bodies that are produced while they are sent"),
 }
 """Name on PyPI → what of it is tested."""
 
