@@ -2,12 +2,15 @@
 Calls and attempts as spans and metrics: the only file that opens a span or records a metric.
 
 One span for the call, one for each attempt under it. Where somebody else's GenAI span is open around the
-call, ours steps back: attempts hang under that one, and tokens are counted once.
+call, ours steps back: attempts hang under that one, and tokens are counted once: there, by us if it does
+not say them itself.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from msgspec import structs
 from opentelemetry import context as otel_context
@@ -40,6 +43,32 @@ class _CallSpan:
         self.last_end_ns: int | None = None
 
 
+class _Lent:
+    """
+    Tokens told on spans of somebody else.
+
+    Not each of them tells any: OpenInference's of a DSPy model does not, nor may an app's own. One that does
+    has the last word, for it is closed after our call.
+    """
+
+    def __init__(self) -> None:
+        self._told: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def count(self, span: Span, call: Call) -> None:
+        """Add the tokens of *call* to those that *span* has from us; what it has from others stays."""
+        outcome = call.last.outcome if call.last else None
+        if outcome is None or outcome.reply is None:
+            return
+        present = getattr(span, "attributes", None) or {}
+        with self._lock:
+            told = self._told.setdefault(span, {})
+            for name, tokens in cast("dict[str, int]", semconv.of_usage(outcome.reply.usage)).items():
+                if present.get(name) == told.get(name):
+                    told[name] = told.get(name, 0) + tokens
+                    span.set_attribute(name, told[name])
+
+
 class Telemetry:
     """Observes calls; see `spanscript._calls.Observer`. Nothing here raises."""
 
@@ -47,6 +76,7 @@ class Telemetry:
         self._tracers = tracers
         self._meters = meters
         self._content = content
+        self._lent = _Lent()
 
     @guarded
     def call_started(self, call: Call) -> None:
@@ -107,6 +137,8 @@ class Telemetry:
                 if call.last is not None:
                     self._content.record(holder.span, call.last)
                 _set_error(holder.span, call.failure)
+            else:
+                self._lent.count(holder.span, call)
         if holder is not None and holder.owned:
             holder.span.end(end_time=call.ended_ns)
             self._meters.call(call)

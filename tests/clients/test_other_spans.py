@@ -18,7 +18,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider, sampling
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from proof import replay_is_exact
+from proof import replay_is_exact, tokens
 from rows import CHAT, KEY, MESSAGES
 
 import spanscript
@@ -99,10 +99,37 @@ def test_inside_an_inference_span(
             list(answer)
     (call,) = recording.calls
     assert call.name == "theirs"
-    assert not [name for name in call.attributes if name.startswith("gen_ai.usage")]
+    answered = provider.llm_requests[-1]
+    told = tuple(call.attributes.get(f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output"))
+    assert told == tokens(answered.answer, answered.answer_headers)
     assert [a.attributes["llm.status"] for a in recording.attempts] == ["retrying", "ok"]
     assert {a.parent.span_id for a in recording.attempts} == {outer.get_span_context().span_id}
     replay_is_exact(recording, provider.llm_requests)
+
+
+def test_an_inference_span_that_counts_itself_has_the_last_word(provider: Any, recording: Any) -> None:
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1}
+    with recording.provider.get_tracer("theirs").start_as_current_span(
+        "theirs", attributes=attributes
+    ) as outer:
+        client.chat.completions.create(**CHAT)
+        outer.set_attribute(USAGE, 2)
+    (call,) = recording.calls
+    assert call.attributes["gen_ai.usage.input_tokens"] == 1
+    assert call.attributes[USAGE] == 2
+
+
+def test_an_inference_span_around_several_calls(provider: Any, recording: Any) -> None:
+    """An app's own, which tells no tokens: it tells those of all calls."""
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    attributes = {"gen_ai.operation.name": "chat"}
+    with recording.provider.get_tracer("theirs").start_as_current_span("theirs", attributes=attributes):
+        for _ in range(3):
+            client.chat.completions.create(**CHAT)
+    (call,) = recording.calls
+    answers = [tokens(r.answer, r.answer_headers) for r in provider.llm_requests]
+    assert call.attributes[USAGE] == sum(answered for _, answered in answers)
 
 
 @pytest.mark.parametrize(
