@@ -604,6 +604,11 @@ def message_events(*deltas):
         yield Event({"type": "content_block_delta", "index": 0, "delta": delta})
 
 
+def cohere_deltas(*texts):
+    for text in texts:
+        yield Event({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": text}}}})
+
+
 @pytest.mark.parametrize(
     ("dialect", "events", "text", "failure"),
     [
@@ -636,6 +641,50 @@ def message_events(*deltas):
             "a",
             "502",
         ),
+        ("cohere_chat", cohere_deltas("no ", "start"), "no start", None),
+        (
+            "cohere_chat",
+            [
+                *cohere_deltas("a"),
+                Event(
+                    {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "x"}}, "message-end"
+                ),
+            ],
+            "a",
+            "error",
+        ),
+        (
+            "cohere_chat",
+            [Event({"type": "message-end", "delta": {"finish_reason": "TIMEOUT"}})],
+            None,
+            "TIMEOUT",
+        ),
+        ("cohere_chat", cohere_deltas(["no string"], None), None, None),
+        (
+            "cohere_chat_v1",
+            [
+                Event({"event_type": "text-generation", "text": "a"}),
+                Event({"event_type": "stream-end", "finish_reason": "ERROR", "response": {"text": ""}}),
+            ],
+            "a",
+            "ERROR",
+        ),
+        (
+            "cohere_generate",
+            [
+                Event({"event_type": "text-generation", "text": "a", "is_finished": False}),
+                Event({"event_type": "stream-error", "finish_reason": "ERROR", "err": "x"}),
+            ],
+            "a",
+            "error",
+        ),
+        (
+            "ollama_chat",
+            [Event({"message": {"role": "assistant", "content": "a"}, "done": False}), Event({"error": "x"})],
+            "a",
+            "error",
+        ),
+        ("ollama_generate", [Event({"response": "a"}), Event({"response": None, "done": True})], "a", None),
         ("chat_completions", [Event({"message": "x", "code": "c"}, "error")], None, "c"),
         ("chat_completions", [Event({"choices": [{"message": {"content": "whole"}}]})], "whole", None),
         (

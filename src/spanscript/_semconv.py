@@ -58,6 +58,12 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
     "RECITATION": "content_filter",
     "SAFETY": "content_filter",
     "SPII": "content_filter",
+    # Cohere's
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "TOOL_CALL": "tool_call",
+    "ERROR_LIMIT": "length",
+    "ERROR_TOXIC": "content_filter",
 }
 """A provider's finish reason → the convention's; others stand as they are."""
 
@@ -100,6 +106,7 @@ def _output_type(value: Json) -> str | None:
 
 _OUTPUT_TYPES: Final[Mapping[str, str]] = {
     "text": "text",
+    "json": "json",
     "json_object": "json",
     "json_schema": "json",
     "application/json": "json",

@@ -57,11 +57,16 @@ def assemble(events: Iterable[Event]) -> Json:
         for key, value in mapping(delta.get("message")).items():
             if isinstance(value, dict):
                 slots, at = pieces.setdefault(key, {}), integer(data.get("index")) or 0
-                slots[at] = fold("", slots.get(at), value)
+                slots[at] = fold("", slots.get(at) or _begun(key, value), value)
             else:
                 said[key] = fold(key, said.get(key), value)
     said |= {key: [slots[at] for at in sorted(slots)] for key, slots in pieces.items()}
     return {**body, "message": said}
+
+
+def _begun(key: str, piece: dict[str, Any]) -> Json:
+    """What stands where the start of it did not come: a block of content is named as its only key."""
+    return {"type": next(iter(piece))} if key == "content" and len(piece) == 1 else None
 
 
 COHERE_CHAT: Final = Dialect(
