@@ -10,6 +10,22 @@ from spanscript._dialects._usage import Paths, first_integer
 from spanscript._exchange import Choice, Failure, Json, Reply, Usage
 from spanscript._shapes import mapping
 
+PARAMS: Final[Mapping[str, Paths]] = {
+    "model": (("model",),),
+    "max_tokens": (("max_tokens",),),
+    "temperature": (("temperature",),),
+    "top_p": (("p",),),
+    "top_k": (("k",),),
+    "frequency_penalty": (("frequency_penalty",),),
+    "presence_penalty": (("presence_penalty",),),
+    "seed": (("seed",),),
+    "stop_sequences": (("stop_sequences",), ("end_sequences",)),
+    "stream": (("stream",),),
+    "output_type": (("response_format", "type"),),
+    "tool_choice": (("tool_choice",),),
+}
+"""Neutral name → where it stands in a request for text; see `Dialect.params`."""
+
 _COUNTS: Final[Mapping[str, Paths]] = {
     # What is billed may be less: the provider's own prompt is not. Some answers say nothing else.
     "input_tokens": (("tokens", "input_tokens"), ("billed_units", "input_tokens")),

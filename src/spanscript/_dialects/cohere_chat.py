@@ -8,7 +8,7 @@ from typing import Any, Final
 from spanscript._dialects import chat_completions
 from spanscript._dialects._bodies import error_of, kind_of
 from spanscript._dialects._chunks import fold
-from spanscript._dialects._cohere import reply_counted_at
+from spanscript._dialects._cohere import PARAMS, reply_counted_at
 from spanscript._dialects._splitting import Splitter
 from spanscript._exchange import Choice, Dialect, Event, Json, Message, Reply
 from spanscript._shapes import integer, mapping, string
@@ -75,20 +75,7 @@ COHERE_CHAT: Final = Dialect(
     list_key="messages",
     accepts=accepts,
     split=Splitter("messages", leading=True),
-    params={
-        "model": (("model",),),
-        "max_tokens": (("max_tokens",),),
-        "temperature": (("temperature",),),
-        "top_p": (("p",),),
-        "top_k": (("k",),),
-        "frequency_penalty": (("frequency_penalty",),),
-        "presence_penalty": (("presence_penalty",),),
-        "seed": (("seed",),),
-        "stop_sequences": (("stop_sequences",),),
-        "stream": (("stream",),),
-        "output_type": (("response_format", "type"),),
-        "tool_choice": (("tool_choice",),),
-    },
+    params=PARAMS,
     decode=decode,
     assemble=assemble,
     message=message,

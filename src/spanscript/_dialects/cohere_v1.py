@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from spanscript._dialects._chunks import fold
-from spanscript._dialects._cohere import reply_counted_at
+from spanscript._dialects._cohere import PARAMS, reply_counted_at
 from spanscript._dialects._parts import leftovers, parts_of, prompt
 from spanscript._dialects._splitting import FirstOf, Splitter
 from spanscript._exchange import (
@@ -134,18 +134,6 @@ def _told(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in ("event_type", "is_finished")}
 
 
-_SAMPLING: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "model": (("model",),),
-    "max_tokens": (("max_tokens",),),
-    "temperature": (("temperature",),),
-    "top_p": (("p",),),
-    "top_k": (("k",),),
-    "frequency_penalty": (("frequency_penalty",),),
-    "presence_penalty": (("presence_penalty",),),
-    "seed": (("seed",),),
-    "stop_sequences": (("stop_sequences",), ("end_sequences",)),
-    "stream": (("stream",),),
-}
 _TERMINAL: Final = terminal(ends, (b"stream-e", b'"error"'))
 
 COHERE_CHAT_V1: Final = Dialect(
@@ -155,7 +143,7 @@ COHERE_CHAT_V1: Final = Dialect(
     accepts=_accepts("message"),
     # With a history, the message stays in the body.
     split=FirstOf("chat_history", "message", system_key="preamble"),
-    params={**_SAMPLING, "output_type": (("response_format", "type"),)},
+    params=PARAMS,
     decode=decode_chat,
     assemble=assemble_chat,
     message=message,
@@ -170,7 +158,7 @@ COHERE_GENERATE: Final = Dialect(
     list_key="prompt",
     accepts=_accepts("prompt"),
     split=Splitter("prompt"),
-    params={**_SAMPLING, "choice_count": (("num_generations",),)},
+    params={**PARAMS, "choice_count": (("num_generations",),)},
     decode=decode_generate,
     assemble=assemble_generate,
     message=prompt,

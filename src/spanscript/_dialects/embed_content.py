@@ -6,22 +6,20 @@ What is to be embedded is one content, an array of requests, or an array of inst
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from spanscript._dialects._bodies import reply_of
-from spanscript._dialects._splitting import Splitter
+from spanscript._dialects._splitting import FirstOf
 from spanscript._dialects._usage import first_integer
 from spanscript._dialects.embeddings import assemble
 from spanscript._dialects.generate_content import parts_of
-from spanscript._exchange import Dialect, Json, Message, Reply, Split, Usage
+from spanscript._exchange import Dialect, Json, Message, Reply, Usage
 from spanscript._json import elements, loads, members
 from spanscript._shapes import dig, integer, mapping, sequence
 
 _DIMENSIONS: Final = "embedding_dimensions"
 _COUNTED: Final = (("statistics", "token_count"), ("statistics", "tokenCount"))
-_SPLITTERS: Final = {key: Splitter(key) for key in ("requests", "content", "instances")}
-"""By the key of what is to be embedded."""
 
 
 def accepts(body: Mapping[str, bytes]) -> bool:
@@ -31,15 +29,6 @@ def accepts(body: Mapping[str, bytes]) -> bool:
     instances = body.get("instances", b"")
     first = next(iter(elements(instances)), b"") if instances.startswith(b"[") else b""
     return first.startswith(b"{") and "content" in members(first)
-
-
-def split(body: Mapping[str, bytes], items: Sequence[bytes]) -> Split:
-    """Take a body apart; see `Dialect.split`."""
-    key = next((key for key in _SPLITTERS if key in body), "requests")
-    value = body.get(key, b"")
-    if not items and value.startswith(b"["):
-        items = elements(value)
-    return _SPLITTERS[key](body, items)
 
 
 def message(value: Json) -> Message:
@@ -98,7 +87,7 @@ EMBED_CONTENT: Final = Dialect(
     operation="embeddings",
     list_key="requests",
     accepts=accepts,
-    split=split,
+    split=FirstOf("requests", "content", "instances"),
     params={
         "dimensions": (
             ("outputDimensionality",),
