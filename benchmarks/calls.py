@@ -6,8 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import count
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
@@ -129,6 +131,54 @@ def _large() -> Iterator[Block]:
         )
 
 
+def _image(serial: int, size: int = 5 * 1024 * 1024) -> Any:
+    """A message with an image that was never sent before."""
+    text = b64encode(serial.to_bytes(6, "big") + bytes(range(256)) * (size // 256)).decode()
+    return {
+        "role": "user",
+        "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}],
+    }
+
+
+@contextmanager
+def _image_again() -> Iterator[Block]:
+    """A conversation that began with an image of 5 MB: each call sends it again."""
+    serial = count()
+    with _client(answers.whole(answers.completion())) as client:
+
+        def block(around: Around, calls: int) -> list[int]:
+            messages = [_image(next(serial))]
+
+            def turn() -> None:
+                client.chat.completions.create(model="gpt-5", messages=messages)
+
+            turn()
+            times = []
+            for _ in range(calls):
+                messages += answers.history(5000)
+                times += one_by_one(turn)(around, 1)
+            return times
+
+        yield block
+
+
+@contextmanager
+def _image_new() -> Iterator[Block]:
+    """Each call sends an image of 5 MB that was never sent before."""
+    serial = count()
+    with _client(answers.whole(answers.completion())) as client:
+
+        def block(around: Around, calls: int) -> list[int]:
+            times = []
+            for _ in range(calls):
+                messages = [_image(next(serial))]
+                call = partial(client.chat.completions.create, model="gpt-5", messages=messages)
+                times += one_by_one(call)(around, 1)
+            return times
+
+        yield block
+
+
 @contextmanager
 def _stream(chunks: int) -> Iterator[Block]:
     with _client(answers.streamed(answers.completion_stream(chunks))) as client:
@@ -185,6 +235,8 @@ CASES = (
     Case("anthropic", _anthropic, goal=60),
     Case("history-1MB", _history, calls=6, rounds=8, warm=1, goal=1500),
     Case("request-300KB", _large, calls=6, rounds=8, warm=2),
+    Case("image-5MB", _image_again, calls=3, rounds=6, warm=1),
+    Case("image-5MB-new", _image_new, calls=3, rounds=6, warm=1),
     Case("stream-chunk", _chunks, calls=2, rounds=8, warm=1, goal=1),
     Case("stream-200", lambda: _stream(200), calls=5, rounds=12, warm=1, units=200),
     Case("stream-2000", lambda: _stream(2000), calls=1, rounds=6, warm=1, units=2000),
