@@ -87,12 +87,18 @@ def cut(text: bytes, name: Callable[[bytes], Reference | None]) -> Cut:
     return Cut(text, []) if marked.count(_OPEN) != len(found) else Cut(marked, found)
 
 
-def reference_of(piece: bytes) -> Reference | None:
-    """The reference of base64; `None` if it is none, or would not come back to the byte."""
+def named(piece: bytes) -> tuple[Reference, bytes] | None:
+    """Reference and decoded bytes of base64; `None` if it is none, or would not come back to the byte."""
     data, form = decoded(piece)
     if data is None or encoded(data, form) != piece:
         return None
-    return Reference(sha256(data).hexdigest(), len(data), form)
+    return Reference(sha256(data).hexdigest(), len(data), form), data
+
+
+def reference_of(piece: bytes) -> Reference | None:
+    """The reference alone."""
+    found = named(piece)
+    return None if found is None else found[0]
 
 
 def decoded(piece: bytes) -> tuple[bytes | None, str]:

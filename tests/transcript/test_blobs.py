@@ -306,7 +306,7 @@ class Counted:
 
 @pytest.mark.parametrize("more", [{}, {"image": b64(200_000)}], ids=["message", "parameter"])
 def test_what_is_sent_in_every_turn_is_decoded_hashed_and_written_once(tmp_path, monkeypatch, more):
-    counted = Counted(monkeypatch, "reference_of", "decoded")
+    counted = Counted(monkeypatch, "named", "decoded")
     messages = [image(200_000)]
     bodies = []
     for turn in range(20):
@@ -315,7 +315,7 @@ def test_what_is_sent_in_every_turn_is_decoded_hashed_and_written_once(tmp_path,
     write(tmp_path, *bodies)
 
     assert replayed(tmp_path) == bodies
-    assert counted.calls == ["reference_of", "decoded"]
+    assert counted.calls == ["named"]
     assert len(stored(tmp_path)) == 1
 
 

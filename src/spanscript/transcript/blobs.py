@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from spanscript._blobs import FOLDER, Reference, cut, decoded, reference_of
+from spanscript._blobs import FOLDER, Reference, cut, decoded, named
 from spanscript.transcript.conversation import Recent
 from spanscript.transcript.entries import Entry
 from spanscript.transcript.livefile import RefusedError
@@ -41,9 +41,11 @@ class BlobWriter:
         self._directory = directory
         self._durable = durable
         self._known: Recent[bytes, Reference] = Recent(_REMEMBERED)
+        self._decoded: dict[Reference, bytes] = {}
 
     def take(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[tuple[Reference, bytes]]]:
         """The entries with marks in the place of large base64, and that base64, to be stored before them."""
+        self._decoded.clear()  # an interrupt may have left something
         marked: list[Entry] = []
         taken: list[tuple[Reference, bytes]] = []
         for entry in entries:
@@ -61,17 +63,24 @@ class BlobWriter:
         """
         if not pieces:
             return
-        with self._open() as folder:
-            for reference, piece in pieces:
-                if not _is_there(reference, folder):
-                    self._write(reference, decoded(piece)[0] or b"", folder)
+        try:
+            with self._open() as folder:
+                for reference, piece in pieces:
+                    if not _is_there(reference, folder):
+                        data = self._decoded.get(reference)
+                        self._write(reference, decoded(piece)[0] or b"" if data is None else data, folder)
+        finally:
+            self._decoded.clear()
 
     def _reference(self, piece: bytes) -> Reference | None:
-        reference = self._known.get(piece)
-        if reference is None:
-            reference = reference_of(piece)
-            if reference is not None:
-                self._known.put(piece, reference, len(piece))
+        known = self._known.get(piece)
+        if known is not None:
+            return known
+        found = named(piece)
+        if found is None:
+            return None
+        reference, self._decoded[found[0]] = found
+        self._known.put(piece, reference, len(piece))
         return reference
 
     @contextlib.contextmanager
