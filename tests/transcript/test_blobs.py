@@ -27,9 +27,12 @@ from asks import note as small
 from asks import request as made_by_hand
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from spec_writer import FORMS, IDS, SpecWriter, compact
 from test_round_trip import request
 
+import spanscript
 from spanscript import _blobs
 from spanscript._blobs import MIN_TEXT, cut, filled, reference_of
 from spanscript._exchange import Choice, Media, Message, Other, Outcome, Reply, Text
@@ -801,3 +804,39 @@ def test_a_large_image_in_fifty_turns(provider, recording, capfdbinary):
     assert main(["replay", "last", "--dir", str(directory)]) == 0
     assert capfdbinary.readouterr().out == provider.llm_requests[-1].body
     assert replayed(directory) == [received.body for received in provider.llm_requests]
+
+
+def test_spans_and_events_tell_of_images_by_their_hash(provider, recording, tmp_path):
+    openai = pytest.importorskip("openai")
+    recording.undo()
+    seen = InMemoryLogRecordExporter()
+    logs = LoggerProvider()
+    logs.add_log_record_processor(SimpleLogRecordProcessor(seen))
+    undo = spanscript.instrument(
+        recording.provider, recording.meters, logs, directory=str(tmp_path / "x"), capture="SPAN_AND_EVENT"
+    )
+    tool = {"role": "tool", "tool_call_id": "t", "content": json.dumps({"data": b64(15_001)})}
+    try:
+        with openai.OpenAI(base_url=provider.openai_url, api_key="k") as client:
+            client.chat.completions.create(model="gpt-5", messages=[image(), tool])
+    finally:
+        undo()
+    (call,) = recording.calls
+    (event,) = seen.get_finished_logs()
+
+    for told in (
+        json.loads(call.attributes["gen_ai.input.messages"]),
+        event.log_record.attributes["gen_ai.input.messages"],
+    ):
+        assert len(json.dumps(told, default=list)) < 1000
+        assert dict(told[0]["parts"][0]) == {
+            "type": "uri",
+            "uri": f"sha256:{hashlib.sha256(data(15_000)).hexdigest()}",
+            "size": 15_000,
+            "modality": "image",
+            "mime_type": "image/png",
+        }
+        assert reference_of(b64(15_001).encode()).mark.decode() in json.dumps(told, default=str)
+    assert stored(tmp_path / "x") == sorted(
+        hashlib.sha256(data(size)).hexdigest() for size in (15_000, 15_001)
+    )
