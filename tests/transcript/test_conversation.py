@@ -219,3 +219,16 @@ def test_any_body_is_rebuilt(messages, system, tools, rest, style):
                 else base64.b64decode(asked["body_base64"])
             )
             assert whole == made.content
+
+
+def test_what_was_not_written_is_no_spelling():
+    """The one that stands in the file counts, not the one that was to."""
+    conversation = Conversation()
+    ours, theirs = request([b'{"a":1,"b":2}']), request([b'{"b":2,"a":1}'])
+
+    lines_of(ours, conversation, written=False)
+    first, again, other = (lines_of(made, conversation) for made in (theirs, theirs, ours))
+
+    assert [line["type"] for line in first] == ["message", "provider_call_request"]
+    assert "verbatim" not in again[-1]
+    assert other[-1]["verbatim"] is True

@@ -126,6 +126,39 @@ def test_bodies_that_are_no_plain_json_come_back_to_the_byte(tmp_path, sent):
     assert [str(problem) for problem in check(tmp_path) if not problem.note] == []
 
 
+SPELLINGS = {
+    "order of keys": (
+        b'{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}',
+        b'{"messages":[{"content":"x","role":"user"},{"role":"user","content":"y"}]}',
+    ),
+    "escapes": (b'{"messages":[{"content":"\\u00e9"}]}', '{"messages":[{"content":"\u00e9"}]}'.encode()),
+    "tools": (
+        b'{"messages":[{"content":"x"}],"tools":[{"name":"t","type":"f"}]}',
+        b'{"messages":[{"content":"x"}],"tools":[{"type":"f","name":"t"}]}',
+    ),
+    "system prompt": (
+        b'{"messages":[{"role":"system","content":[{"type":"text","text":"s"}]},{"content":"x"}]}',
+        b'{"messages":[{"role":"system","content":[{"text":"s","type":"text"}]},{"content":"x"}]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("writers", [1, 2])
+@pytest.mark.parametrize("bodies", SPELLINGS.values(), ids=SPELLINGS)
+def test_the_same_in_other_letters(tmp_path, bodies, writers):
+    """Two clients of one process, or two processes, spell the same message differently: each is to come back."""
+    ids = [f"0199b000-{n:04x}-7000-8000-000000000000" for n in range(4)]
+    sent = [request("chat_completions", body, name) for body, name in zip(bodies * 2, ids, strict=True)]
+    for at in range(writers):
+        write(tmp_path, *sent[at::writers])
+
+    transcript = Transcript(tmp_path)
+    found = [transcript.rebuild(transcript.whole(call.requests[0])) for call in transcript.calls()]
+    assert sorted(one.content for one in found) == sorted(one.content for one in sent)
+    assert {one.proof for one in found} == {"exact"}
+    assert [str(problem) for problem in check(tmp_path) if not problem.note] == []
+
+
 def test_a_long_conversation_over_rotated_files(tmp_path):
     turns = [{"role": "user", "content": f"{n} " + "x" * 500} for n in range(60)]
     bodies = [

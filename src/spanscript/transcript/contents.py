@@ -30,11 +30,12 @@ _CACHE_LIMIT: Final = 32 * 1024 * 1024
 
 
 class Place(NamedTuple):
-    """Where an entry stands."""
+    """Where an entry stands, and who wrote it."""
 
     file: str
     line: int
     offset: int
+    writer: str | None
 
 
 class Rebuilt(Struct, frozen=True):
@@ -64,34 +65,38 @@ class Contents:
     def __init__(self) -> None:
         self.blobs = Blobs()
         self._places: dict[tuple[str, str], list[Place]] = {}
-        self._cache: dict[tuple[str, str], Entry] = {}
+        self._cache: dict[tuple[str, str, str | None], Entry] = {}
         self._cached = 0
 
     def add(self, entry: Entry) -> None:
         """Remember where an entry with a `hash` stands."""
         key = entry.type, entry.get("hash")
-        self._places.setdefault(key, []).append(Place(entry.file, entry.line, entry.offset))
+        self._places.setdefault(key, []).append(
+            Place(entry.file, entry.line, entry.offset, entry.get("writer"))
+        )
 
     def holds(self, kind: str, name: str) -> bool:
         """Whether there is an entry of that type and hash."""
         return (kind, name) in self._places
 
-    def get(self, kind: str, name: str) -> Entry:
+    def get(self, kind: str, name: str, writer: str | None = None) -> Entry:
         """
-        The first unharmed copy of an entry; the first copy if all are harmed.
+        The first unharmed copy of an entry, if possible of *writer*; the first copy if all are harmed.
+
+        Another writer's may say the same in other letters: keys in another order.
 
         Raises:
             TranscriptError: There is none.
         """
-        key = kind, name
+        places = self._places.get((kind, name))
+        if places is None:
+            raise TranscriptError(f"{kind} {name} is missing: its line is lost or in another file")
+        key = kind, name, writer if len(places) > 1 else None
         if key not in self._cache:
-            places = self._places.get(key)
-            if places is None:
-                raise TranscriptError(f"{kind} {name} is missing: its line is lost or in another file")
-            self._remember(key, self._best(places))
+            self._remember(key, self._best(sorted(places, key=lambda place: place.writer != writer)))
         return self._cache[key]
 
-    def context(self, name: str | None) -> list[Entry]:
+    def context(self, name: str | None, writer: str | None = None) -> list[Entry]:
         """
         The `message` entries up to the one with that hash, oldest first.
 
@@ -102,15 +107,15 @@ class Contents:
         while name is not None:
             if name in found:
                 raise TranscriptError(f"the parents of message {name} run in a circle")
-            found[name] = self.get("message", name)
+            found[name] = self.get("message", name, writer)
             name = found[name].get("parent")
         return list(reversed(found.values()))
 
     def _best(self, places: list[Place]) -> Entry:
-        first = read_at(*places[0])
+        first = read_at(*places[0][:3])
         if len(places) == 1 or self._is_whole(first):
             return first
-        return next(filter(self._is_whole, (read_at(*place) for place in places[1:])), first)
+        return next(filter(self._is_whole, (read_at(*place[:3]) for place in places[1:])), first)
 
     def _is_whole(self, entry: Entry) -> bool:
         try:
@@ -118,7 +123,7 @@ class Contents:
         except TranscriptError:
             return False
 
-    def _remember(self, key: tuple[str, str], entry: Entry) -> None:
+    def _remember(self, key: tuple[str, str, str | None], entry: Entry) -> None:
         if self._cached > _CACHE_LIMIT:
             self._cache.clear()
             self._cached = 0
@@ -222,14 +227,14 @@ def _resolved(request: Entry, contents: Contents, style: resolve.Style) -> bytes
 
 
 def _referenced(request: Entry, contents: Contents, name: str, style: resolve.Style) -> bytes:
-    last = request.get("context")
+    last, writer = request.get("context"), request.get("writer")
     if name == "context":
-        entries = map(contents.blobs.fill, contents.context(last))
+        entries = map(contents.blobs.fill, contents.context(last, writer))
         items = [resolve.message_text(entry.raw, style) for entry in entries]
         return resolve.list_text(items, style)
     if name == "message" and last is not None:
-        return resolve.message_text(contents.blobs.fill(contents.get("message", last)).raw, style)
+        return resolve.message_text(contents.blobs.fill(contents.get("message", last, writer)).raw, style)
     hash_ = request.get(name) if name in VALUES else None
     if hash_ is None:
         raise TranscriptError(f"it refers to {name!r}, which the entry does not name")
-    return contents.blobs.fill(contents.get(name, hash_)).raw[VALUES[name]]
+    return contents.blobs.fill(contents.get(name, hash_, writer)).raw[VALUES[name]]

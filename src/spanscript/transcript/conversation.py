@@ -25,6 +25,7 @@ CACHE_BYTES: Final = 16 * 1024 * 1024
 KNOWN_HASHES: Final = 32_768
 """How many hashes are remembered as written; a forgotten one is written again."""
 
+_WHITE_SPACE: Final = b" \t\r\n"
 _OVERHEAD: Final = 256
 """About what a cached hash takes beside the raw JSON."""
 
@@ -72,7 +73,8 @@ class Conversation:
     """What one writer has written to one file. `commit` or `roll_back` follows each event."""
 
     def __init__(self) -> None:
-        self._hashes: Recent[tuple[str, bytes], str] = Recent(CACHE_BYTES)
+        self._hashes: Recent[tuple[str, bytes], tuple[str, bool]] = Recent(CACHE_BYTES)
+        self._spellings: Recent[str, int | None] = Recent(KNOWN_HASHES)
         self._known: Recent[tuple[str, str], bool] = Recent(KNOWN_HASHES)
         self._new: list[tuple[str, str]] = []
 
@@ -87,7 +89,7 @@ class Conversation:
             try:
                 return self._of_split(request, request.split, body_sha256, ids)
             except (ValueError, RecursionError):
-                self._new.clear()
+                self.roll_back()
         return [entries.unsplit_request(request, body_sha256, ids)]
 
     def commit(self) -> None:
@@ -98,26 +100,31 @@ class Conversation:
 
     def roll_back(self) -> None:
         """They are not, or not all."""
+        for _, digest in self._new:
+            self._spellings.put(digest, None)
+        self._hashes = Recent(CACHE_BYTES)
         self._new.clear()
 
     def _of_split(self, request: Request, split: Split, body_sha256: str, ids: SpanIds | None) -> list[Entry]:
         _loads_strictly(split.skeleton)
         found: list[Entry] = []
         system = tools = None
+        chain, respelled = self._chain(split.items)
         if split.system is not None:
-            system = self._hash("", split.system)
+            system, other = self._hash("", split.system)
+            respelled |= other
             if self._is_new("system_prompt", system):
                 found.append(entries.system_prompt(split.system, system, ids))
         if split.tools is not None:
-            tools = self._hash("", split.tools)
+            tools, other = self._hash("", split.tools)
+            respelled |= other
             if self._is_new("tool_schemas", tools):
                 found.append(entries.tool_schemas(split.tools, tools, ids))
-        chain = self._chain(split.items)
         for at in range(self._known_length(chain), len(chain)):
             parent = chain[at - 1] if at else None
             self._new.append(("message", chain[at]))
             found.append(entries.message(split.items[at], chain[at], parent, request.iteration, ids))
-        references = References(system, tools, chain[-1] if chain else None)
+        references = References(system, tools, chain[-1] if chain else None, respelled)
         found.append(entries.provider_call_request(request, split, references, body_sha256, ids))
         return found
 
@@ -134,22 +141,35 @@ class Conversation:
                 return length
         return 0
 
-    def _chain(self, items: Sequence[bytes]) -> list[str]:
+    def _chain(self, items: Sequence[bytes]) -> tuple[list[str], bool]:
+        """The messages' hashes, and whether one of them is respelled."""
         parent = ""
         chain = []
+        respelled = False
         cached = self._hashes.get
         for raw in items:
-            parent = cached((parent, raw)) or self._hash(parent, raw)
+            parent, other = cached((parent, raw)) or self._hash(parent, raw)
+            respelled |= other
             chain.append(parent)
-        return chain
+        return chain, respelled
 
-    def _hash(self, parent: str, raw: bytes) -> str:
-        digest = self._hashes.get((parent, raw))
-        if digest is None:
+    def _hash(self, parent: str, raw: bytes) -> tuple[str, bool]:
+        """
+        The hash, and whether what it was first seen for says the same in other letters.
+
+        Only that stands in the file under this hash. White space does not count: a reader tries it out.
+        """
+        found = self._hashes.get((parent, raw))
+        if found is None:
             text = _json.maybe_canonical(raw)
             digest = _digest(_json.canonical(_loads_strictly(raw)) if text is None else text, parent)
-            self._hashes.put((parent, raw), digest, len(raw) + _OVERHEAD)
-        return digest
+            letters = hash(raw.translate(None, _WHITE_SPACE))
+            first = self._spellings.get(digest)
+            if first is None:
+                self._spellings.put(digest, letters)
+            found = digest, first not in (None, letters)
+            self._hashes.put((parent, raw), found, len(raw) + _OVERHEAD)
+        return found
 
 
 def hash_of(value: Json, parent: str = "") -> str:

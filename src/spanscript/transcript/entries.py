@@ -66,11 +66,17 @@ class Entry(Struct, frozen=True):
 
 
 class References(Struct, frozen=True):
-    """The hashes that a request line refers to; `context` is its last message's."""
+    """
+    The hashes that a request line refers to; `context` is its last message's.
+
+    `respelled`: what stands there says the same in other letters (keys in another order, other escapes), so
+    that the body must stand in the line as it was sent.
+    """
 
     system_prompt: str | None = None
     tool_schemas: str | None = None
     context: str | None = None
+    respelled: bool = False
 
 
 class Stamp(Struct, frozen=True):
@@ -151,7 +157,7 @@ def provider_call_request(
     request: x.Request, split: x.Split, references: References, body_sha256: str, ids: SpanIds | None
 ) -> Entry:
     """A request whose body was taken apart; *references* say where the parts stand."""
-    verbatim = _has_own_reference(split)
+    verbatim = references.respelled or _has_own_reference(split)
     parts: dict[str, bytes] = {"body": one_line(request.content if verbatim else split.skeleton)}
     if verbatim:
         parts["verbatim"] = b"true"
