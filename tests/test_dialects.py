@@ -3,7 +3,7 @@ Every dialect, every case, every direction.
 
 A case is a folder of `tests/exchanges/<dialect>`: `request.json` to the byte as it is sent, `response.json`
 the whole answer (of what is no JSON, with another suffix), `stream.txt` the same answer streamed (JSON
-lines: `stream.ndjson`), `expected.json` what both must be read as.
+lines: `stream.ndjson`; AWS frames, each a line with its type: `stream.frames`), `expected.json` what both must be read as.
 """
 
 import base64
@@ -25,7 +25,8 @@ from spanscript._json import dumps, loads, members
 
 ROOT = Path(__file__).parent / "exchanges"
 CASES = sorted(p.parent for p in ROOT.glob("*/*/request.json"))
-STREAMED = [case for case in CASES if list(case.glob("stream.*"))]
+FRAMED = [case for case in CASES if (case / "stream.frames").exists()]
+STREAMED = [case for case in CASES if list(case.glob("stream.*")) and case not in FRAMED]
 SSE = "text/event-stream; charset=utf-8"
 FRAMINGS = {".txt": (SSE, b"\n\n"), ".ndjson": ("application/x-ndjson", b"\n")}
 """Suffix of a stream → its content type, and what ends an event."""
@@ -267,6 +268,58 @@ def test_bedrock_stream_is_read_as_the_whole(case):
         assert not _wire.read(dialect, AWS, b"".join(frames)[:end], 200).complete
 
 
+def framed(case):
+    """The frames of a case: what a model says itself is inside a `chunk`."""
+    for line in (case / "stream.frames").read_text("utf-8").splitlines():
+        kind, payload = line.split(" ", 1)
+        if kind == "chunk":
+            payload = json.dumps({"bytes": base64.b64encode(payload.encode()).decode(), "p": "abc"})
+        headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+        yield frame(payload.encode(), **headers)
+
+
+every_framed_stream = pytest.mark.parametrize("case", FRAMED, ids=name)
+
+
+@every_framed_stream
+def test_frames_are_read_as_the_whole(case):
+    """But for the counts, which Bedrock tells of any stream, and of whole answers in headers."""
+    reply = _wire.read(dialect_of(case), AWS, b"".join(framed(case)), 200)
+    whole = whole_reply(case)
+    counted = [n for n in ("input_tokens", "output_tokens") if getattr(whole.usage, n) is None]
+    told = {n: getattr(reply.usage, n) for n in counted}
+
+    assert reply == msgspec.structs.replace(whole, usage=msgspec.structs.replace(whole.usage, **told))
+
+
+@every_framed_stream
+def test_frames_cut_anywhere(case):
+    """Not complete, no failure of its own, and all text a beginning of the whole text."""
+    dialect, data = dialect_of(case), b"".join(framed(case))
+    whole = dict(texts(_wire.read(dialect, AWS, data, 200)))
+    for end in range(0, len(data) - 1, 41):
+        reply = _wire.read(dialect, AWS, data[:end], 200)
+        assert not reply.complete
+        assert reply.failure is None
+        assert all(whole[at].startswith(begun) for at, begun in texts(reply))
+
+
+@every_framed_stream
+@pytest.mark.parametrize("size", [1, 7, 100, 10**6])
+def test_marker_passes_with_the_last_frame(case, size):
+    data = b"".join(framed(case))
+    marker = _wire.marker(dialect_of(case), AWS)
+    passed = [marker.passed(data[at : at + size]) for at in range(0, len(data), size)]
+
+    assert passed == [False] * (len(passed) - 1) + [True]
+
+
+def test_no_marker_in_what_is_no_event_stream():
+    marker = _wire.marker(DIALECTS["converse"], AWS)
+
+    assert not any(marker.passed(chunk) for chunk in (b"<html>", b"not what was promised", b"x" * 100))
+
+
 def test_bedrock_exception_frame():
     case = ROOT / "messages" / "thinking_parallel_tools"
     frames = list(bedrock((case / "stream.txt").read_bytes()))[:9]
@@ -335,6 +388,8 @@ def test_bedrock_exception_frame():
             True,
         ),
         ("/model/arn%3Aaws%3Abedrock%3A%2Fx%2Fy/invoke", "messages", "arn:aws:bedrock:/x/y", False),
+        ("/model/amazon.nova-lite-v1%3A0/converse", "converse", "amazon.nova-lite-v1:0", False),
+        ("/model/amazon.nova-lite-v1:0/converse-stream", "converse", "amazon.nova-lite-v1:0", True),
         (
             "/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:rawPredict",
             "messages",
@@ -384,8 +439,8 @@ def test_find(path, dialect, model, stream):
         "/v1beta/models/text-bison-001:predict",
         "/v1/responses/input_tokens",
         "/v1/chat/completions/chatcmpl-1",
-        "/model/x/converse",
-        "/model/x/converse-stream",
+        "/converse",
+        "/model/x/y/converse-stream",
         "/model/x/count-tokens",
         "/functions/f/invoke",
         "/chat",
@@ -408,6 +463,41 @@ def test_find(path, dialect, model, stream):
 )
 def test_finds_nothing(path):
     assert find("POST", path) is None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        (
+            "messages",
+            {"anthropic_version": "bedrock-2023-05-31", "messages": [{"role": "user", "content": "x"}]},
+        ),
+        ("converse", {"messages": [{"role": "user", "content": [{"text": "x"}]}]}),
+        ("chat_completions", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9}),
+        (
+            "chat_completions",
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "max_tokens": 9},
+        ),
+        ("cohere_chat_v1", {"message": "x", "chat_history": []}),
+        ("cohere_embed", {"texts": ["x"], "input_type": "search_query"}),
+        ("rerank", {"query": "x", "documents": ["y"], "api_version": 2}),
+        ("complete", {"prompt": "x", "max_tokens_to_sample": 9}),
+        ("invoke_text", {"prompt": "x"}),
+        ("invoke_text", {"inputText": "x", "textGenerationConfig": {}}),
+        ("invoke_embed", {"inputText": "x"}),
+        ("invoke_image", {"taskType": "BACKGROUND_REMOVAL", "backgroundRemovalParams": {"image": "x"}}),
+        ("invoke_image", {"prompt": "x", "aspect_ratio": "16:9"}),
+    ],
+)
+def test_body_decides_what_is_invoked(dialect, body):
+    match, fields = find("POST", "/model/m/invoke"), members(dumps(body))
+
+    assert next(d.name for d in match.dialects if d.accepts(fields)) == dialect
+
+
+@pytest.mark.parametrize("body", [{}, {"messages": "x"}, {"input": "x"}, {"messages": [{"to": "x"}]}])
+def test_bodies_of_what_is_no_conversation(body):
+    assert not DIALECTS["converse"].accepts(members(dumps(body)))
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "post"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spanscript import _wire
 from spanscript._dialects import DIALECTS
-from spanscript._exchange import Event, Failure, Text
+from spanscript._exchange import Event, Failure, Reply, Text, Usage
 from spanscript._inflate import inflate
 
 SSE = "text/event-stream"
@@ -446,3 +446,33 @@ def test_text_that_looks_like_json_is_text(text):
     reply = _wire.read(TRANSCRIPTIONS, "text/plain; charset=utf-8", text.encode(), 200)
 
     assert (reply.texts(Text) or "", reply.complete) == (text, True)
+
+
+# --- What only AWS's headers tell
+
+
+@pytest.mark.parametrize(
+    ("usage", "headers", "expected"),
+    [
+        (Usage(), {"x-amzn-bedrock-input-token-count": "5"}, Usage(5)),
+        (Usage(), {"x-amzn-bedrock-output-token-count": "7"}, Usage(None, 7)),
+        (Usage(3, 4), {"x-amzn-bedrock-input-token-count": "5"}, Usage(3, 4)),
+        (Usage(), {"x-amzn-bedrock-input-token-count": "many"}, Usage()),
+        (Usage(), {}, Usage()),
+    ],
+)
+def test_counts_in_headers(usage, headers, expected):
+    assert _wire.with_headers(Reply(usage=usage), headers).usage == expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "header", "expected"),
+    [
+        (Failure("429", "slow"), "ThrottlingException:http://x/", Failure("ThrottlingException", "slow")),
+        (Failure("ValidationException"), "Other", Failure("ValidationException")),
+        (Failure("400"), "", Failure("400")),
+        (None, "ThrottlingException", None),
+    ],
+)
+def test_error_named_in_a_header(failure, header, expected):
+    assert _wire.with_headers(Reply(failure=failure), {"x-amzn-errortype": header}).failure == expected

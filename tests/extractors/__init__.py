@@ -1,5 +1,11 @@
 """For each dialect, a second opinion on what its bodies say: not the product's code."""
 
-from extractors import anthropic, cohere, google, openai
+from extractors import anthropic, bedrock, cohere, google, openai
 
-EXTRACTORS = {**anthropic.EXTRACTORS, **cohere.EXTRACTORS, **google.EXTRACTORS, **openai.EXTRACTORS}
+EXTRACTORS = {
+    **anthropic.EXTRACTORS,
+    **bedrock.EXTRACTORS,
+    **cohere.EXTRACTORS,
+    **google.EXTRACTORS,
+    **openai.EXTRACTORS,
+}

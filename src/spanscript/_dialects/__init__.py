@@ -19,12 +19,17 @@ from spanscript._dialects.cohere_embed import COHERE_EMBED
 from spanscript._dialects.cohere_v1 import COHERE_CHAT_V1, COHERE_GENERATE
 from spanscript._dialects.complete import COMPLETE
 from spanscript._dialects.completions import COMPLETIONS, FIM_COMPLETIONS
+from spanscript._dialects.converse import CONVERSE
 from spanscript._dialects.embed_content import EMBED_CONTENT
 from spanscript._dialects.embeddings import EMBEDDINGS
 from spanscript._dialects.generate_content import GENERATE_CONTENT
 from spanscript._dialects.image_predictions import IMAGE_PREDICTIONS
 from spanscript._dialects.images import IMAGES
 from spanscript._dialects.interactions import INTERACTIONS
+from spanscript._dialects.invoke_embed import INVOKE_EMBED
+from spanscript._dialects.invoke_image import INVOKE_IMAGE
+from spanscript._dialects.invoke_model import INVOKED
+from spanscript._dialects.invoke_text import INVOKE_TEXT
 from spanscript._dialects.messages import MESSAGES
 from spanscript._dialects.moderations import MODERATIONS
 from spanscript._dialects.ollama import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_GENERATE
@@ -44,6 +49,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         FIM_COMPLETIONS,
         EMBEDDINGS,
         MESSAGES,
+        CONVERSE,
+        INVOKE_TEXT,
+        INVOKE_EMBED,
+        INVOKE_IMAGE,
         GENERATE_CONTENT,
         EMBED_CONTENT,
         INTERACTIONS,
@@ -233,7 +242,9 @@ _ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
         _route(IMAGE_PREDICTIONS, head=_IMAGEN),
         _route(EMBED_CONTENT, head=_GOOGLES_ON_VERTEX),
     ),
-    "invoke": (_route(MESSAGES, head=_BEDROCK, stream=False),),
-    "invoke-with-response-stream": (_route(MESSAGES, head=_BEDROCK, stream=True),),
+    "converse": (_route(CONVERSE, head=_BEDROCK, stream=False),),
+    "converse-stream": (_route(CONVERSE, head=_BEDROCK, stream=True),),
+    "invoke": (_route(*INVOKED, head=_BEDROCK, stream=False),),
+    "invoke-with-response-stream": (_route(*INVOKED, head=_BEDROCK, stream=True),),
 }
 """Last segment of a path (or what follows its colon) → its routes; the first whose head is there counts."""

@@ -34,12 +34,21 @@ class Splitter:
         system_key: The key that holds the system prompt, if the wire API has one.
         leading: Whether the first message, if its role is system or developer, is the system prompt
             (unless `system_key` has one).
+        tools_path: Where the array of tools stands: a key of the body, or one of the object at a key.
     """
 
-    def __init__(self, list_key: str, *, system_key: str | None = None, leading: bool = False) -> None:
+    def __init__(
+        self,
+        list_key: str,
+        *,
+        system_key: str | None = None,
+        leading: bool = False,
+        tools_path: tuple[str, ...] = ("tools",),
+    ) -> None:
         self._list_key = list_key
         self._system_key = system_key
         self._leading = leading
+        self._tools_path = tools_path
 
     def __call__(self, body: Mapping[str, bytes], items: Sequence[bytes]) -> Split:
         """
@@ -48,11 +57,7 @@ class Splitter:
         Of the list's own value only the kind counts: what is in it is read from `items`.
         """
         replaced: dict[str, bytes] = {}
-        tools = body.get("tools")
-        if tools is not None and tools.startswith(b"[") and _filled(tools):
-            replaced["tools"] = _TOOL_SCHEMAS
-        else:
-            tools = None
+        tools = _put_at(body, self._tools_path, _TOOL_SCHEMAS, replaced)
         system = body.get(self._system_key) if self._system_key else None
         head: list[bytes] = []
         if system is not None and self._system_key and _filled(system):
@@ -88,6 +93,26 @@ class FirstOf:
         if key != keys[0]:
             items = elements(value) if value.startswith(b"[") else ()
         return self._splitters[key](body, items)
+
+
+def _put_at(
+    fields: Mapping[str, bytes], path: tuple[str, ...], reference: bytes, replaced: dict[str, bytes]
+) -> bytes | None:
+    """Put a reference in the place of the array at *path*, if it has something; give the array."""
+    key, *rest = path
+    value = fields.get(key, b"null")
+    if rest:
+        if not value.startswith(b"{"):
+            return None
+        inner, changed = members(value), dict[str, bytes]()
+        found = _put_at(inner, tuple(rest), reference, changed)
+        if changed:
+            replaced[key] = _object(inner, changed)
+        return found
+    if not value.startswith(b"[") or not _filled(value):
+        return None
+    replaced[key] = reference
+    return value
 
 
 def _context(

@@ -40,6 +40,22 @@ def first_integer(value: Json, paths: Paths) -> int | None:
     return None
 
 
+def usage_beside_cache(counts: Json, table: Mapping[str, Paths]) -> Usage:
+    """
+    The counts of a wire API whose input leaves out what the cache gave or took; ours has it.
+
+    Args:
+        counts: Any JSON value.
+        table: Field of `Usage` → where it stands.
+    """
+    said = {name: first_integer(counts, paths) for name, paths in table.items()}
+    fresh = said["input_tokens"]
+    if fresh is not None:
+        cached = (said["cache_read_tokens"] or 0) + (said["cache_write_tokens"] or 0)
+        said["input_tokens"] = fresh + cached
+    return Usage(**said)
+
+
 def usage_in(body: Json) -> Usage:
     """The counts of a body whose `usage` speaks OpenAI's words (also Groq's `x_groq.usage`)."""
     counts = dig(body, ("usage",)) or dig(body, ("x_groq", "usage"))

@@ -65,7 +65,8 @@ def _choices(choices: list[Json]) -> Iterator[Choice]:
         index = integer(choice.get("index"))
         yield Choice(
             message({"role": "assistant", **mapping(choice.get("message"))}),
-            finish_reason=string(choice.get("finish_reason")),
+            # Mistral's on Bedrock has the other; elsewhere that is what made it stop, beside the reason.
+            finish_reason=string(choice.get("finish_reason", choice.get("stop_reason"))),
             index=position if index is None else index,
         )
 

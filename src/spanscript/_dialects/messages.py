@@ -16,7 +16,7 @@ from spanscript._dialects._parts import (
     thinking,
 )
 from spanscript._dialects._splitting import Splitter
-from spanscript._dialects._usage import Paths, first_integer
+from spanscript._dialects._usage import Paths, usage_beside_cache
 from spanscript._exchange import (
     Choice,
     Dialect,
@@ -29,7 +29,6 @@ from spanscript._exchange import (
     Thinking,
     ToolCall,
     ToolResult,
-    Usage,
 )
 from spanscript._json import loads
 from spanscript._shapes import integer, mapping, sequence, string
@@ -52,7 +51,7 @@ def decode(body: Json) -> Reply:
     choices = []
     if sequence(fields.get("content")) or finish:
         choices.append(Choice(message({"role": "assistant", **fields}), finish))
-    return reply_of(body, choices, _EXTRAS, usage=_usage(mapping(fields.get("usage"))))
+    return reply_of(body, choices, _EXTRAS, usage=usage_beside_cache(fields.get("usage"), _COUNTS))
 
 
 def message(value: Json) -> Message:
@@ -137,16 +136,6 @@ _COUNTS: Final[Mapping[str, Paths]] = {
     "cache_write_tokens": (("cache_creation_input_tokens",),),
     "reasoning_tokens": (("output_tokens_details", "thinking_tokens"),),
 }
-
-
-def _usage(counts: Block) -> Usage:
-    """Here input does not include what was read from the cache or written to it; ours does."""
-    said = {name: first_integer(counts, paths) for name, paths in _COUNTS.items()}
-    fresh = said["input_tokens"]
-    if fresh is not None:
-        cached = (said["cache_read_tokens"] or 0) + (said["cache_write_tokens"] or 0)
-        said["input_tokens"] = fresh + cached
-    return Usage(**said)
 
 
 def _thinking(block: Block) -> tuple[Part, ...]:
