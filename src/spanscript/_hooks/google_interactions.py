@@ -38,13 +38,14 @@ class Retries(Struct, frozen=True):
 
     limit: int
     statuses: tuple[str, ...]
-    connections: bool
 
     def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
-        if status is None:
-            return self.connections
-        return str(status) in self.statuses or f"{status // 100}XX" in self.statuses
+        """
+        Whether it tries again after *status*.
+
+        Of what is raised, it tries again after some: which is not known here, so none is promised.
+        """
+        return status is not None and not {str(status), f"{status // 100}XX"}.isdisjoint(self.statuses)
 
 
 def _describe(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
@@ -68,4 +69,4 @@ def _retries(config: Any, statuses: list[str]) -> Retries | None:
     if config.strategy != "attempt-count-backoff":
         return None
     codes = tuple(code.upper() for code in config.status_codes_override or statuses)
-    return Retries(config.max_retries or 0, codes, bool(config.retry_connection_errors))
+    return Retries(config.max_retries or 0, codes)
