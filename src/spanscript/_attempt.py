@@ -269,7 +269,7 @@ class Attempt:
             failure = failure or Failure(type=str(self.http_status))
         elif failure is None and (reply is None or not reply.complete):
             if how == "closed":
-                return "abandoned", None, None
+                return "ok" if reply is not None and _is_finished(reply) else "abandoned", None, None
             failure = self._unfinished(how)
         if failure is None:
             return "ok", None, None
@@ -312,6 +312,11 @@ class Attempt:
             return policy.wants(status, self.headers)
         # A client that has its answer asks no more, whatever the answer says.
         return raised and policy.wants(None, self.headers)
+
+
+def _is_finished(reply: Reply) -> bool:
+    """Whether the model was done, though not the stream: some clients read no further (litellm)."""
+    return bool(reply.choices) and all(choice.finish_reason for choice in reply.choices)
 
 
 def _masked(reply: Reply) -> Reply:

@@ -1,6 +1,6 @@
 """Who asks, by which wire API, and how it takes the answer: one small file for each client."""
 
-from rows import aiohttp, anthropic, cohere, groq, httpx, mistralai, ollama, openai, requests
+from rows import aiohttp, anthropic, cohere, groq, httpx, litellm, mistralai, ollama, openai, requests
 from rows.anthropic import MESSAGES
 from rows.row import CHAT, KEY, Row
 from rows.stainless import City
@@ -10,6 +10,7 @@ ROWS: tuple[Row, ...] = (
     *anthropic.ROWS,
     *groq.ROWS,
     *mistralai.ROWS,
+    *litellm.ROWS,
     *cohere.ROWS,
     *ollama.ROWS,
     *httpx.ROWS,
