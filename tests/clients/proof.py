@@ -115,8 +115,12 @@ def attempts_are_requests(recording: Any, provider: Any) -> None:
         assert attempt.attributes.get("llm.retry_after_ms") == (wait and int(wait))
 
 
-_INPUT = re.compile(rb'"(?:prompt_tokens|input_tokens|prompt_eval_count)": ?(\d+)')
-_OUTPUT = re.compile(rb'"(?:completion_tokens|output_tokens|eval_count)": ?(\d+)')
+_INPUT = re.compile(
+    rb'"(?:prompt_tokens|input_tokens|prompt_eval_count|promptTokenCount|total_input_tokens)": ?(\d+)'
+)
+_OUTPUT = re.compile(
+    rb'"(?:completion_tokens|output_tokens|eval_count|candidatesTokenCount|total_output_tokens)": ?(\d+)'
+)
 
 
 def tokens(answer: bytes, headers: Any) -> tuple[int | None, int | None]:

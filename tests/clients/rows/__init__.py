@@ -1,6 +1,18 @@
 """Who asks, by which wire API, and how it takes the answer: one small file for each client."""
 
-from rows import aiohttp, anthropic, cohere, groq, httpx, litellm, mistralai, ollama, openai, requests
+from rows import (
+    aiohttp,
+    anthropic,
+    cohere,
+    google_genai,
+    groq,
+    httpx,
+    litellm,
+    mistralai,
+    ollama,
+    openai,
+    requests,
+)
 from rows.anthropic import MESSAGES
 from rows.row import CHAT, KEY, Row
 from rows.stainless import City
@@ -13,6 +25,7 @@ ROWS: tuple[Row, ...] = (
     *litellm.ROWS,
     *cohere.ROWS,
     *ollama.ROWS,
+    *google_genai.ROWS,
     *httpx.ROWS,
     *requests.ROWS,
     *aiohttp.ROWS,

@@ -121,10 +121,12 @@ def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
     if create is _interactions:
         # No tries cannot be asked for: 0 is made 1.
         yield from ("reset", "whole_cut") if _RELEASE < 2 else ()
+        # A streamed error is read, and events are, when their function has returned.
+        yield from ("exhausted", "malformed") if kind == "stream" else ()
         return
     if kind == "stream":
         # What is never read asks nothing. And of aiohttp as much is taken as has come: often all.
-        yield from ("never_read", "break", "close") if colour == "async" else ("never_read",)
+        yield from ("never_read", "break", "close", "malformed") if colour == "async" else ("never_read",)
     if colour == "async" and _RELEASE < 2:
         yield "reset"  # it is tried again once, unasked
 
