@@ -52,6 +52,7 @@ TABLE: tuple[Hook, ...] = (
     Hook("httpx2", ("httpx2",), "spanscript._hooks.httpx", "attempts"),
     Hook("requests", ("requests",), "spanscript._hooks.requests", "attempts"),
     Hook("aiohttp", ("aiohttp",), "spanscript._hooks.aiohttp", "attempts"),
+    Hook("botocore", ("botocore.httpsession",), "spanscript._hooks.botocore", "attempts"),
     Hook("openai", ("openai._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("groq", ("groq._base_client",), "spanscript._hooks.stainless", "calls"),
@@ -60,6 +61,8 @@ TABLE: tuple[Hook, ...] = (
     Hook("google-genai", ("google.genai._api_client",), "spanscript._hooks.google_genai", "calls"),
     Hook("google-genai", _GOOGLE_INTERACTIONS, "spanscript._hooks.google_interactions", "calls"),
     Hook("cohere", ("cohere.core.http_client",), "spanscript._hooks.cohere", "calls"),
+    Hook("boto3", ("botocore.client",), "spanscript._hooks.bedrock", "calls"),
+    Hook("aiobotocore", ("aiobotocore.client",), "spanscript._hooks.bedrock", "calls"),
 )
 
 

@@ -265,6 +265,8 @@ _HEADERS = {
 _COHERE = Manner(_error, _HEADERS, _failed, sse, "text/event-stream")
 _COHERE_V1 = Manner(_error, _HEADERS, _failed_v1, ndjson, "application/stream+json")
 
+EMBED = Api("cohere_embed", _read_embed, _whole_embed, None)
+
 ROUTES: Iterable[tuple[str, Route]] = (
     (r"/v2/chat$", Route(Api("cohere_chat", _read_chat, _whole_chat, _chat_events), _COHERE)),
     (r"/v1/chat$", Route(Api("cohere_chat_v1", _read_chat_v1, _whole_chat_v1, _chat_v1_events), _COHERE_V1)),
@@ -272,6 +274,6 @@ ROUTES: Iterable[tuple[str, Route]] = (
         r"/v1/generate$",
         Route(Api("cohere_generate", _read_generate, _whole_generate, _generate_events), _COHERE_V1),
     ),
-    (r"/v[12]/embed$", Route(Api("cohere_embed", _read_embed, _whole_embed, None), _COHERE)),
+    (r"/v[12]/embed$", Route(EMBED, _COHERE)),
     (r"/rerank$", Route(Api("rerank", _read_rerank, _whole_rerank, None), _COHERE)),
 )

@@ -72,13 +72,13 @@ def _plain(route: Route, step: Step, raw_body: bytes, serial: int) -> Response:
         return _json(200, headers, manner.error(500, _IN_BAND))
     found = route.api.whole(reply, body)
     if isinstance(found, Raw):
-        headers["content-type"] = found.content_type
+        headers |= {"content-type": found.content_type, **found.headers}
     data = found.data if isinstance(found, Raw) else _encode(found)
     return Response(200, headers, _broken(data, step.fault))
 
 
 def _failure(manner: Manner, status: int, headers: Mapping[str, str], message: str) -> Response:
-    return _json(status, headers, manner.error(status, message))
+    return _json(status, {**headers, **manner.error_headers(status)}, manner.error(status, message))
 
 
 def _json(status: int, headers: Mapping[str, str], body: Json) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spanscript._exchange import Event, Json
 from spanscript.demo.provider.policy import Answer, Ask
@@ -12,10 +12,11 @@ from spanscript.demo.provider.policy import Answer, Ask
 
 @dataclass(frozen=True)
 class Raw:
-    """An answer that is no JSON."""
+    """An answer that is no JSON, or that has headers of its own."""
 
     content_type: str
     data: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Manner:
         error_event: Message and whether it is a `failed` → the error event inside a stream.
         encode: Event → bytes of the stream.
         stream_type: The stream's content type.
+        error_headers: Status → what the headers of an error have beside.
     """
 
     error: Callable[[int, str], Json]
@@ -46,6 +48,7 @@ class Manner:
     error_event: Callable[[str, bool], Event]
     encode: Callable[[Event], bytes]
     stream_type: str = "text/event-stream; charset=utf-8"
+    error_headers: Callable[[int], Mapping[str, str]] = lambda _status: {}
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import unquote
 
 from spanscript._exchange import Event, Json
 from spanscript.demo.provider import (
+    bedrock,
     chat_completions,
     cohere,
     completions,
     embeddings,
-    eventstream,
     google,
     interactions,
     media,
@@ -23,19 +22,7 @@ from spanscript.demo.provider import (
     ollama,
     responses,
 )
-from spanscript.demo.provider.route import Api, Manner, Route, compact, sse
-
-
-def _bedrock_frame(event: Event) -> bytes:
-    if event.name == "exception":
-        headers = {":exception-type": event.data["type"], ":message-type": "exception"}
-        payload = {"message": event.data["message"]}
-    else:
-        headers = {":event-type": "chunk", ":message-type": "event"}
-        payload = {"bytes": b64encode(compact(event.data).encode()).decode(), "p": "abcdefgh"}
-    headers[":content-type"] = "application/json"
-    return eventstream.frame(headers, compact(payload).encode())
-
+from spanscript.demo.provider.route import Api, Manner, Route, sse
 
 _OPENAI_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error"}
 _OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
@@ -48,7 +35,6 @@ _ANTHROPIC_TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-_AWS_TYPES = {400: "ValidationException", 429: "ThrottlingException", 503: "ServiceUnavailableException"}
 
 
 def _openai_error(status: int, message: str) -> Json:
@@ -122,18 +108,6 @@ VERTEX = Manner(
     error_event=ANTHROPIC.error_event,
     encode=sse,
 )
-BEDROCK = Manner(
-    error=lambda status, message: {"message": message, "__type": _AWS_TYPES.get(status, "Exception")},
-    headers={
-        "content-type": "application/json",
-        "x-amzn-requestid": "00000000-0000-4000-8000-{serial:012d}",
-    },
-    error_event=lambda message, _failed: Event(
-        {"type": "modelStreamErrorException", "message": message}, "exception"
-    ),
-    encode=_bedrock_frame,
-    stream_type="application/vnd.amazon.eventstream",
-)
 
 CHAT = Api("chat_completions", chat_completions.read, chat_completions.whole, chat_completions.events)
 COMPLETIONS = Api("completions", completions.read, completions.whole, completions.events)
@@ -149,10 +123,9 @@ _ROUTES: Iterable[tuple[str, Route]] = (
     (r"/openai/deployments/(?P<model>[^/]+)/chat/completions$", Route(CHAT, AZURE)),
     (r"/openai/deployments/(?P<model>[^/]+)/completions$", Route(COMPLETIONS, AZURE)),
     (r"/openai/deployments/(?P<model>[^/]+)/embeddings$", Route(EMBEDDINGS, AZURE)),
-    (r"/model/(?P<model>[^/]+)/invoke$", Route(MESSAGES, BEDROCK, streamed=False)),
-    (r"/model/(?P<model>[^/]+)/invoke-with-response-stream$", Route(MESSAGES, BEDROCK, streamed=True)),
     (r"/models/(?P<model>[^/:]+):rawPredict$", Route(MESSAGES, VERTEX, streamed=False)),
     (r"/models/(?P<model>[^/:]+):streamRawPredict$", Route(MESSAGES, VERTEX, streamed=True)),
+    *bedrock.ROUTES,
     *google.ROUTES,
     *interactions.ROUTES,
     *cohere.ROUTES,
