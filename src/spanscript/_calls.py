@@ -267,7 +267,7 @@ class Calls:
     @guarded
     def calling(self, describe: Callable[..., CallInfo | None], *args: Any) -> Calling | Joined | None:
         """
-        A client's method is entered. *describe* is not asked if this is part of a call that knows its retries.
+        A client's method is entered. *describe* is not asked within a call whose retries are known.
 
         Returns:
             What to run the method in; `None` if it is no call of its own, and has nothing to lend.

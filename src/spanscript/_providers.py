@@ -13,14 +13,15 @@ from functools import lru_cache
 from typing import Final
 
 _BY_HOST_SUFFIX: Final[Mapping[str, str]] = {
+    # named by the conventions
     "openai.com": "openai",
     "openai.azure.com": "azure.ai.openai",
+    "cognitiveservices.azure.com": "azure.ai.openai",
     "services.ai.azure.com": "azure.ai.inference",
     "inference.ai.azure.com": "azure.ai.inference",
-    "cognitiveservices.azure.com": "azure.ai.openai",
+    "models.ai.azure.com": "azure.ai.inference",
+    "inference.ml.azure.com": "azure.ai.inference",
     "anthropic.com": "anthropic",
-    "amazonaws.com": "aws.bedrock",
-    "api.aws": "aws.bedrock",
     "aiplatform.googleapis.com": "gcp.vertex_ai",
     "generativelanguage.googleapis.com": "gcp.gemini",
     "groq.com": "groq",
@@ -33,16 +34,50 @@ _BY_HOST_SUFFIX: Final[Mapping[str, str]] = {
     "moonshot.ai": "moonshot_ai",
     "moonshot.cn": "moonshot_ai",
     "ml.cloud.ibm.com": "ibm.watsonx.ai",
+    # named by themselves
+    "ai21.com": "ai21",
+    "aliyuncs.com": "alibaba",
+    "baseten.co": "baseten",
+    "bigmodel.cn": "zhipu",
+    "cerebras.ai": "cerebras",
+    "cloudflare.com": "cloudflare",
+    "databricks.com": "databricks",
+    "azuredatabricks.net": "databricks",
+    "deepinfra.com": "deepinfra",
+    "fireworks.ai": "fireworks",
+    "models.github.ai": "github",
+    "githubcopilot.com": "github_copilot",
+    "huggingface.co": "huggingface",
+    "huggingface.cloud": "huggingface",
+    "hyperbolic.xyz": "hyperbolic",
+    "jina.ai": "jina",
+    "lambda.ai": "lambda",
+    "minimax.io": "minimax",
+    "minimaxi.com": "minimax",
+    "nebius.com": "nebius",
+    "novita.ai": "novita",
+    "api.nvidia.com": "nvidia",
+    "ollama.com": "ollama",
     "openrouter.ai": "openrouter",
+    "portkey.ai": "portkey",
+    "replicate.com": "replicate",
+    "sambanova.ai": "sambanova",
+    "scaleway.ai": "scaleway",
+    "siliconflow.cn": "siliconflow",
+    "siliconflow.com": "siliconflow",
+    "snowflakecomputing.com": "snowflake",
     "together.xyz": "together",
     "together.ai": "together",
-    "fireworks.ai": "fireworks",
-    "cerebras.ai": "cerebras",
-    "huggingface.co": "huggingface",
-    "ollama.com": "ollama",
+    "ai-gateway.vercel.sh": "vercel",
+    "volces.com": "volcengine",
     "voyageai.com": "voyageai",
-    "jina.ai": "jina",
+    "z.ai": "zhipu",
 }
+
+_OF_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+"""Below these is much else that customers run: only what is called Bedrock is."""
+
+_VERTEX_REGION: Final = "-aiplatform.googleapis.com"
 
 _BY_CLASS: Final[Mapping[str, str]] = {
     "BaseAzureClient": "azure.ai.openai",
@@ -55,8 +90,18 @@ _BY_CLASS: Final[Mapping[str, str]] = {
 
 @lru_cache(maxsize=256)
 def provider_of_host(host: str) -> str | None:
-    """The provider that owns *host*, or `None`."""
-    labels = host.lower().split(".")
+    """
+    The provider that owns *host*, or `None`.
+
+    Servers in one's own network or machine have no name but their host's: a port (11434, 8000, 1234) is a
+    habit and no proof, and so often has a proxy behind it.
+    """
+    host = host.lower().removesuffix(".")
+    labels = host.split(".")
+    if host.endswith(_OF_AWS):
+        return "aws.bedrock" if any(label.startswith("bedrock") for label in labels) else None
+    if host.endswith(_VERTEX_REGION):
+        return "gcp.vertex_ai"
     for start in range(len(labels) - 1):
         name = _BY_HOST_SUFFIX.get(".".join(labels[start:]))
         if name is not None:

@@ -1,5 +1,5 @@
 """
-Calls of litellm, which asks others: by the openai SDK, by HTTP libraries, or by botocore's signatures over them.
+Calls of litellm, which asks by the openai SDK, or by handlers of its own over httpx.
 
 Its functions are module attributes. It tries again by calling itself, and its router by calling them, so what
 is entered first is the call. Who is asked is told by the requests.

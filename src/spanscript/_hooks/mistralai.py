@@ -50,7 +50,7 @@ class Retries:
         """As many as there are, until the time is over; then no attempt is followed by another."""
         return sys.maxsize if time.monotonic() <= self._until else -1
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:  # noqa: ARG002  # it looks at none
+    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
         """Whether it tries again after *status* (`None`: no answer came)."""
         if status is None:
             return self._connections
