@@ -32,9 +32,9 @@ _LOOK: Final = 64
 _UNICODE_ESCAPE: Final = 5
 
 
-class Reference(NamedTuple):
+class Mark(NamedTuple):
     """
-    What a mark says.
+    What stands in the place of a piece of base64, and says which.
 
     Attributes:
         sha256: Of the decoded bytes, in lower-case hex.
@@ -48,38 +48,38 @@ class Reference(NamedTuple):
     form: str = ""
 
     @property
-    def mark(self) -> bytes:
-        """The text that stands in the place of the base64."""
+    def text(self) -> bytes:
+        """What stands in the place of the base64."""
         form = f":{self.form}" if self.form else ""
         return f"$blob{{{self.sha256}:{self.size}{form}}}".encode()
 
 
 class Cut(NamedTuple):
-    """A text with marks, and each piece of base64 (as it stood there) with its reference."""
+    """A text with marks, and each piece of base64 (as it stood there) with its mark."""
 
     text: bytes
-    pieces: list[tuple[Reference, bytes]]
+    pieces: list[tuple[Mark, bytes]]
 
 
-def cut(text: bytes, name: Callable[[bytes], Reference | None]) -> Cut:
+def cut(text: bytes, name: Callable[[bytes], Mark | None]) -> Cut:
     """
     Put marks in the place of large base64.
 
     Args:
         text: JSON text. One that holds something like a mark itself is left as it is.
-        name: Base64 → its reference, or `None` to leave it: `reference_of`, or one that remembers.
+        name: Base64 → its mark, or `None` to leave it: `mark_of`, or one that remembers.
     """
     if len(text) < MIN_TEXT:
         return Cut(text, [])
-    found: list[tuple[Reference, bytes]] = []
+    found: list[tuple[Mark, bytes]] = []
     parts: list[bytes] = []
     done = 0
     for start, end in _runs(text):
         piece = text[start:end]
-        reference = name(piece)
-        if reference is not None:
-            found.append((reference, piece))
-            parts += text[done:start], reference.mark
+        mark = name(piece)
+        if mark is not None:
+            found.append((mark, piece))
+            parts += text[done:start], mark.text
             done = end
     if not found:
         return Cut(text, [])
@@ -87,16 +87,16 @@ def cut(text: bytes, name: Callable[[bytes], Reference | None]) -> Cut:
     return Cut(text, []) if marked.count(_OPEN) != len(found) else Cut(marked, found)
 
 
-def named(piece: bytes) -> tuple[Reference, bytes] | None:
-    """Reference and decoded bytes of base64; `None` if it is none, or would not come back to the byte."""
+def named(piece: bytes) -> tuple[Mark, bytes] | None:
+    """Mark and decoded bytes of base64; `None` if it is none, or would not come back to the byte."""
     data, form = decoded(piece)
     if data is None or encoded(data, form) != piece:
         return None
-    return Reference(sha256(data).hexdigest(), len(data), form), data
+    return Mark(sha256(data).hexdigest(), len(data), form), data
 
 
-def reference_of(piece: bytes) -> Reference | None:
-    """The reference alone."""
+def mark_of(piece: bytes) -> Mark | None:
+    """The mark alone."""
     found = named(piece)
     return None if found is None else found[0]
 
@@ -130,22 +130,22 @@ def fingerprint(text: str) -> tuple[str, int]:
 
 def without_base64(text: bytes) -> bytes:
     """JSON text with marks in the place of large base64, for what is shown and not read back."""
-    return cut(text, reference_of).text
+    return cut(text, mark_of).text
 
 
-def references(text: bytes) -> list[Reference]:
+def marks(text: bytes) -> list[Mark]:
     """What the marks in a text refer to, in their order."""
-    return [_reference(match) for match in _MARK.finditer(text)]
+    return [_mark(match) for match in _MARK.finditer(text)]
 
 
-def filled(text: bytes, base64_of: Callable[[Reference], bytes]) -> bytes:
+def filled(text: bytes, base64_of: Callable[[Mark], bytes]) -> bytes:
     """Put base64 back in the place of every mark."""
-    return _MARK.sub(lambda match: base64_of(_reference(match)), text)
+    return _MARK.sub(lambda match: base64_of(_mark(match)), text)
 
 
-def _reference(match: re.Match[bytes]) -> Reference:
+def _mark(match: re.Match[bytes]) -> Mark:
     name, size, form = match.groups(default=b"")
-    return Reference(name.decode(), int(size), form.decode())
+    return Mark(name.decode(), int(size), form.decode())
 
 
 def _runs(text: bytes) -> Iterator[tuple[int, int]]:

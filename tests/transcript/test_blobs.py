@@ -34,7 +34,7 @@ from test_round_trip import request
 
 import spanscript
 from spanscript import _blobs
-from spanscript._blobs import MIN_TEXT, cut, filled, reference_of
+from spanscript._blobs import MIN_TEXT, cut, filled, mark_of
 from spanscript._exchange import Choice, Media, Message, Other, Outcome, Reply, Text
 from spanscript.cli import main
 from spanscript.transcript import appender, entries
@@ -98,23 +98,23 @@ def problems(directory: Path, *, notes: bool = False) -> list[str]:
 
 def put_back(text: bytes, pieces) -> bytes:
     known = dict(pieces)
-    return filled(text, lambda reference: known[reference])
+    return filled(text, lambda mark: known[mark])
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("size", [15_000, 15_001, 15_002])
 def test_every_form_comes_back(form, size):
     text = f'"data:image/png;base64,{b64(size, form=form)}"'.encode()
-    marked, pieces = cut(text, reference_of)
+    marked, pieces = cut(text, mark_of)
 
     assert marked.startswith(b'"data:image/png;base64,$blob{')
     assert len(marked) < 130
-    ((reference, piece),) = pieces
-    assert (reference.size, reference.sha256) == (size, hashlib.sha256(data(size)).hexdigest())
+    ((mark, piece),) = pieces
+    assert (mark.size, mark.sha256) == (size, hashlib.sha256(data(size)).hexdigest())
     assert _blobs.decoded(piece)[0] == data(size)
-    assert _blobs.references(marked) == [reference]
+    assert _blobs.marks(marked) == [mark]
     assert put_back(marked, pieces) == text
-    assert _blobs.encoded(data(size), reference.form) == piece
+    assert _blobs.encoded(data(size), mark.form) == piece
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_from_its_size_on_wherever_it_stands(around):
     for length, count in ((MIN_TEXT - 4, 0), (MIN_TEXT, 1)):
         for shift in range(0, 8300, 61):
             text = f'"{"." * shift}{before}{b64(length // 4 * 3)}{after}"'.encode()
-            assert len(cut(text, reference_of).pieces) == count, (length, shift)
+            assert len(cut(text, mark_of).pieces) == count, (length, shift)
 
 
 LONG = b64(15_000)
@@ -148,7 +148,7 @@ LONG = b64(15_000)
     ids=lambda text: text[-30:],
 )
 def test_what_stays_in_its_line(text):
-    assert cut(text.encode(), reference_of) == (text.encode(), [])
+    assert cut(text.encode(), mark_of) == (text.encode(), [])
 
 
 BASE64_TOO = ("/", "\\n", "=")
@@ -160,7 +160,7 @@ BASE64_TOO = ("/", "\\n", "=")
 def test_escapes_before_base64_are_no_part_of_it(lead, ascii_only):
     value = {"k": lead + LONG + lead}
     text = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    marked, pieces = cut(text, reference_of)
+    marked, pieces = cut(text, mark_of)
 
     assert put_back(marked, pieces) == text
     json.loads(marked.decode("utf-8", "surrogatepass"))
@@ -172,10 +172,10 @@ def test_deep_in_escaped_json_and_several_in_one_string():
         {"images": [b64(15_000, 1), b64(15_000, 2)], "quoted": json.dumps({"a": b64(15_000, 3)})}
     )
     text = json.dumps({"role": "tool", "content": inner, b64(15_000, 1): 0}).encode()
-    marked, pieces = cut(text, reference_of)
+    marked, pieces = cut(text, mark_of)
 
     assert len(pieces) == 4
-    assert len({reference for reference, _ in pieces}) == 3
+    assert len({mark for mark, _ in pieces}) == 3
     assert len(marked) < 1000
     assert put_back(marked, pieces) == text
 
@@ -420,7 +420,7 @@ def test_the_naive_writers_blobs_are_read(tmp_path):
     assert problems(tmp_path) == problems(tmp_path, notes=True) == []
     marks = [set(re.findall(rb"\$blob\{.*?\}", (path / NAME).read_bytes())) for path in (tmp_path, ours)]
     assert len(marks[1]) == 5
-    assert marks[0] - marks[1] == {reference_of(b64(15_002).encode()).mark}
+    assert marks[0] - marks[1] == {mark_of(b64(15_002).encode()).text}
 
 
 def removed(path):
@@ -836,7 +836,7 @@ def test_spans_and_events_tell_of_images_by_their_hash(provider, recording, tmp_
             "modality": "image",
             "mime_type": "image/png",
         }
-        assert reference_of(b64(15_001).encode()).mark.decode() in json.dumps(told, default=str)
+        assert mark_of(b64(15_001).encode()).text.decode() in json.dumps(told, default=str)
     assert stored(tmp_path / "x") == sorted(
         hashlib.sha256(data(size)).hexdigest() for size in (15_000, 15_001)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from spanscript._blobs import FOLDER, references
+from spanscript._blobs import FOLDER, marks
 from spanscript._dialects import DIALECTS
 from spanscript._exchange import (
     Json,
@@ -61,7 +61,7 @@ def _media(part: Media) -> str:
 def _data(data: str | None) -> str:
     if data is None:
         return "no data"
-    kept = next(iter(references(data.encode(errors="replace"))), None)
+    kept = next(iter(marks(data.encode(errors="replace"))), None)
     if kept is None:
         return f"{len(data)} base64 characters"
     return f"{kept.size} bytes, {FOLDER}/{kept.sha256}"

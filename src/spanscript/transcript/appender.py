@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from spanscript._blobs import Reference
+from spanscript._blobs import Mark
 from spanscript.transcript import entries
 from spanscript.transcript.blobs import BlobWriter
 from spanscript.transcript.conversation import Conversation, Make
@@ -41,7 +41,7 @@ class _Event(Struct):
     data: bytes = b""
     count: int = 0
     introduction: list[Entry] = []
-    blobs: list[tuple[Reference, bytes]] = []
+    blobs: list[tuple[Mark, bytes]] = []
     gaps: list[str] = []
     settled: bool = False
 

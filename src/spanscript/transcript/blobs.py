@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from spanscript._blobs import FOLDER, Reference, cut, decoded, named
+from spanscript._blobs import FOLDER, Mark, cut, decoded, named
 from spanscript.transcript.conversation import Recent
 from spanscript.transcript.entries import Entry
 from spanscript.transcript.livefile import RefusedError
@@ -40,21 +40,21 @@ class BlobWriter:
         self._path = f"{directory}/{FOLDER}"
         self._directory = directory
         self._durable = durable
-        self._known: Recent[bytes, Reference] = Recent(_REMEMBERED)
-        self._decoded: dict[Reference, bytes] = {}
+        self._known: Recent[bytes, Mark] = Recent(_REMEMBERED)
+        self._decoded: dict[Mark, bytes] = {}
 
-    def take(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[tuple[Reference, bytes]]]:
+    def take(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[tuple[Mark, bytes]]]:
         """The entries with marks in the place of large base64, and that base64, to be stored before them."""
         self._decoded.clear()  # an interrupt may have left something
         marked: list[Entry] = []
-        taken: list[tuple[Reference, bytes]] = []
+        taken: list[tuple[Mark, bytes]] = []
         for entry in entries:
-            text, pieces = cut(entry.fields, self._reference)
+            text, pieces = cut(entry.fields, self._mark)
             marked.append(Entry(entry.type, b'"blobs":%d,%b' % (len(pieces), text)) if pieces else entry)
             taken += pieces
         return marked, taken
 
-    def store(self, pieces: list[tuple[Reference, bytes]]) -> None:
+    def store(self, pieces: list[tuple[Mark, bytes]]) -> None:
         """
         Store base64 as the bytes that it stands for, unless that is done.
 
@@ -65,23 +65,23 @@ class BlobWriter:
             return
         try:
             with self._open() as folder:
-                for reference, piece in pieces:
-                    if not _is_there(reference, folder):
-                        data = self._decoded.get(reference)
-                        self._write(reference, decoded(piece)[0] or b"" if data is None else data, folder)
+                for mark, piece in pieces:
+                    if not _is_there(mark, folder):
+                        data = self._decoded.get(mark)
+                        self._write(mark, decoded(piece)[0] or b"" if data is None else data, folder)
         finally:
             self._decoded.clear()
 
-    def _reference(self, piece: bytes) -> Reference | None:
+    def _mark(self, piece: bytes) -> Mark | None:
         known = self._known.get(piece)
         if known is not None:
             return known
         found = named(piece)
         if found is None:
             return None
-        reference, self._decoded[found[0]] = found
-        self._known.put(piece, reference, len(piece))
-        return reference
+        mark, self._decoded[found[0]] = found
+        self._known.put(piece, mark, len(piece))
+        return mark
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
@@ -102,15 +102,15 @@ class BlobWriter:
         finally:
             os.close(folder)
 
-    def _write(self, reference: Reference, data: bytes, folder: int) -> None:
-        temporary = f".{reference.sha256}.{os.urandom(4).hex()}"
+    def _write(self, mark: Mark, data: bytes, folder: int) -> None:
+        temporary = f".{mark.sha256}.{os.urandom(4).hex()}"
         fd = os.open(temporary, _NEW, 0o600, dir_fd=folder)
         try:
             try:
                 self._fill(fd, data)
             finally:
                 os.close(fd)
-            os.rename(temporary, reference.sha256, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(temporary, mark.sha256, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
@@ -126,13 +126,13 @@ class BlobWriter:
             os.fsync(fd)
 
 
-def _is_there(reference: Reference, folder: int) -> bool:
+def _is_there(mark: Mark, folder: int) -> bool:
     """Whether a file has its name and its size. Anything else in its place is replaced."""
     try:
-        found = os.stat(reference.sha256, dir_fd=folder, follow_symlinks=False)
+        found = os.stat(mark.sha256, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == reference.size
+    return stat.S_ISREG(found.st_mode) and found.st_size == mark.size
 
 
 def _sync_directory(path: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript.transcript.contents import VALUES, is_intact
-from spanscript.transcript.filling import References
+from spanscript.transcript.filling import Used
 from spanscript.transcript.lines import Entry, Problem, TranscriptError, read
 from spanscript.transcript.reader import Call, Transcript
 
@@ -50,7 +50,7 @@ class Check:
         self._writers: dict[str, _Numbers] = {}
         self._seen: dict[tuple[str, str, int], str] = {}
         self._parents: list[tuple[str, Problem]] = []
-        self._blobs = References(path)
+        self._blobs = Used(path)
 
     def __iter__(self) -> Iterator[Problem]:
         for item in read(self._path):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from spanscript import _blobs
-from spanscript._blobs import FOLDER, Reference
+from spanscript._blobs import FOLDER, Mark
 from spanscript.transcript.conversation import Recent
 from spanscript.transcript.lines import Entry, Problem, TranscriptError
 
@@ -32,7 +32,7 @@ class Blobs:
     """Reads blobs, each from beside the file that refers to it, and remembers the last ones."""
 
     def __init__(self) -> None:
-        self._texts: Recent[tuple[Path, Reference], bytes] = Recent(_CACHE)
+        self._texts: Recent[tuple[Path, Mark], bytes] = Recent(_CACHE)
 
     def fill(self, entry: Entry) -> Entry:
         """
@@ -61,40 +61,40 @@ class Blobs:
         except TranscriptError as error:
             return [str(error).removeprefix(f"{entry.where}: ")]
         folder = folder_of(entry.file)
-        faults = (self._fault(reference, folder) for reference in dict.fromkeys(references_of(entry)))
+        faults = (self._fault(mark, folder) for mark in dict.fromkeys(marks_of(entry)))
         return [fault for fault in faults if fault is not None]
 
-    def _fault(self, reference: Reference, folder: Path) -> str | None:
+    def _fault(self, mark: Mark, folder: Path) -> str | None:
         try:
-            self._text(reference, folder)
+            self._text(mark, folder)
         except TranscriptError as error:
             return str(error)
         return None
 
     def _require_marks(self, entry: Entry) -> None:
-        found = references_of(entry)
+        found = marks_of(entry)
         if len(found) != entry.get("blobs"):
             reason = f"`blobs` says {entry.get('blobs')}, and {len(found)} whole marks stand in the line"
             raise TranscriptError(f"{entry.where}: {reason}")
-        if sum(reference.size for reference in found) > FILL_LIMIT:
+        if sum(mark.size for mark in found) > FILL_LIMIT:
             raise TranscriptError(f"{entry.where}: its blobs would be longer than {FILL_LIMIT} bytes")
 
     def _filled(self, text: bytes, folder: Path, entry: Entry) -> bytes:
         try:
-            return _blobs.filled(text, lambda reference: self._text(reference, folder))
+            return _blobs.filled(text, lambda mark: self._text(mark, folder))
         except TranscriptError as error:
             raise TranscriptError(f"{entry.where}: {error}") from error
 
-    def _text(self, reference: Reference, folder: Path) -> bytes:
-        key = folder, reference
+    def _text(self, mark: Mark, folder: Path) -> bytes:
+        key = folder, mark
         text = self._texts.get(key)
         if text is None:
-            text = _blobs.encoded(_read(reference, folder), reference.form)
+            text = _blobs.encoded(_read(mark, folder), mark.form)
             self._texts.put(key, text, len(text))
         return text
 
 
-class References:
+class Used:
     """Which blobs the lines of a transcript refer to, so that those are found that none refers to."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -104,7 +104,7 @@ class References:
 
     def add(self, entry: Entry) -> None:
         """Note what an entry refers to."""
-        self._names.update(reference.sha256 for reference in references_of(entry))
+        self._names.update(mark.sha256 for mark in marks_of(entry))
 
     def unused(self) -> Iterator[Problem]:
         """A note, if there are blobs that no line that was read refers to."""
@@ -125,12 +125,12 @@ def has_blobs(entry: Entry) -> bool:
     return bool(entry.get("blobs"))
 
 
-def references_of(entry: Entry) -> list[Reference]:
+def marks_of(entry: Entry) -> list[Mark]:
     """What the marks of an entry refer to, if it has any."""
     if not has_blobs(entry):
         return []
     texts = (text for key, value in entry.raw.items() for text in (key.encode(errors="replace"), value))
-    return [reference for text in texts for reference in _blobs.references(text)]
+    return [mark for text in texts for mark in _blobs.marks(text)]
 
 
 def folder_of(file: str) -> Path:
@@ -138,9 +138,9 @@ def folder_of(file: str) -> Path:
     return Path(os.path.realpath(file)).parent / FOLDER
 
 
-def _read(reference: Reference, folder: Path) -> bytes:
-    path = folder / reference.sha256
-    where = f"blob {reference.sha256} ({path})"
+def _read(mark: Mark, folder: Path) -> bytes:
+    path = folder / mark.sha256
+    where = f"blob {mark.sha256} ({path})"
     try:
         descriptor = os.open(path, _FLAGS)
     except FileNotFoundError as error:
@@ -152,9 +152,9 @@ def _read(reference: Reference, folder: Path) -> bytes:
         os.close(descriptor)
         raise TranscriptError(f"{where} cannot be read: it is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if found.st_size != reference.size:
-            raise TranscriptError(f"{where} is harmed: it has {found.st_size} bytes, not {reference.size}")
-        data = file.read(reference.size)
-    if sha256(data).hexdigest() != reference.sha256:
+        if found.st_size != mark.size:
+            raise TranscriptError(f"{where} is harmed: it has {found.st_size} bytes, not {mark.size}")
+        data = file.read(mark.size)
+    if sha256(data).hexdigest() != mark.sha256:
         raise TranscriptError(f"{where} is harmed: its content has another SHA-256")
     return data
