@@ -116,10 +116,12 @@ def attempts_are_requests(recording: Any, provider: Any) -> None:
 
 
 _INPUT = re.compile(
-    rb'"(?:prompt_tokens|input_tokens|prompt_eval_count|promptTokenCount|total_input_tokens)": ?(\d+)'
+    rb'"(?:prompt_tokens|input_tokens|prompt_eval_count|promptTokenCount|total_input_tokens'
+    rb'|inputTokens|inputTokenCount|prompt_token_count|inputTextTokenCount)": ?(\d+)'
 )
 _OUTPUT = re.compile(
-    rb'"(?:completion_tokens|output_tokens|eval_count|candidatesTokenCount|total_output_tokens)": ?(\d+)'
+    rb'"(?:completion_tokens|output_tokens|eval_count|candidatesTokenCount|total_output_tokens'
+    rb'|outputTokens|outputTokenCount|generation_token_count)": ?(\d+)'
 )
 
 
@@ -128,9 +130,11 @@ def tokens(answer: bytes, headers: Any) -> tuple[int | None, int | None]:
     if headers.get("content-encoding") == "gzip":
         answer = zlib.decompressobj(wbits=31).decompress(answer)
     if "eventstream" in headers.get("content-type", ""):
-        answer = b"".join(map(b64decode, re.findall(rb'"bytes":"([^"]*)"', answer)))
+        answer += b"".join(map(b64decode, re.findall(rb'"bytes":"([^"]*)"', answer)))
     found = _INPUT.findall(answer), _OUTPUT.findall(answer)
-    return tuple(int(counts[-1]) if counts else None for counts in found)  # type: ignore[return-value]
+    told = (headers.get(f"x-amzn-bedrock-{kind}-token-count") for kind in ("input", "output"))
+    last = [counts[-1] if counts else header for counts, header in zip(found, told, strict=True)]
+    return tuple(int(count) if count else None for count in last)  # type: ignore[return-value]
 
 
 def tokens_are_counted(call: Any, recording: Any, provider: Any) -> None:

@@ -3,6 +3,7 @@
 from rows import (
     aiohttp,
     anthropic,
+    boto3,
     cohere,
     google_genai,
     groq,
@@ -20,6 +21,7 @@ from rows.stainless import City
 ROWS: tuple[Row, ...] = (
     *openai.ROWS,
     *anthropic.ROWS,
+    *boto3.ROWS,
     *groq.ROWS,
     *mistralai.ROWS,
     *litellm.ROWS,
