@@ -30,16 +30,20 @@ from spanscript.transcript.processor import EXCHANGE
 _INFERENCE: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _OUTER_KEY: Final = "opentelemetry.genai.client.inference.context"
 """Where the GenAI utilities of OpenTelemetry note that an inference span is open."""
+_COUNTED_KEY: Final = "suppress_language_model_instrumentation"
+"""Where OpenLLMetry notes that a span of its own, which is not current, counts what is asked further in."""
 
 
 class _CallSpan:
     """The span that stands for a call: our own, or one of somebody else that we add to."""
 
-    __slots__ = ("last_end_ns", "owned", "span")
+    __slots__ = ("counts", "last_end_ns", "owned", "span")
 
-    def __init__(self, span: Span, *, owned: bool) -> None:
+    def __init__(self, span: Span, *, owned: bool, counts: bool = True) -> None:
         self.span = span
         self.owned = owned
+        self.counts = counts
+        """Whether it tells tokens, if it is our own."""
         self.last_end_ns: int | None = None
 
 
@@ -57,13 +61,10 @@ class _Lent:
 
     def count(self, span: Span, call: Call) -> None:
         """Add the tokens of *call* to those that *span* has from us; what it has from others stays."""
-        outcome = call.last.outcome if call.last else None
-        if outcome is None or outcome.reply is None:
-            return
         present = getattr(span, "attributes", None) or {}
         with self._lock:
             told = self._told.setdefault(span, {})
-            for name, tokens in cast("dict[str, int]", semconv.of_usage(outcome.reply.usage)).items():
+            for name, tokens in cast("dict[str, int]", _usage(call)).items():
                 if present.get(name) == told.get(name):
                     told[name] = told.get(name, 0) + tokens
                     span.set_attribute(name, told[name])
@@ -131,8 +132,10 @@ class Telemetry:
     def call_ended(self, call: Call) -> None:
         """Complete the call span and close it, if it is ours; count tokens and time."""
         holder: _CallSpan | None = call.span
+        if holder is not None and _is_left_uncounted(holder, call):
+            holder = self._open_late(holder.span, call)
         if holder is not None and holder.span.is_recording():
-            holder.span.set_attributes(_ending(call, owned=holder.owned))
+            holder.span.set_attributes(_ending(call, holder))
             if holder.owned:
                 if call.last is not None:
                     self._content.record(holder.span, call.last)
@@ -141,7 +144,8 @@ class Telemetry:
                 self._lent.count(holder.span, call)
         if holder is not None and holder.owned:
             holder.span.end(end_time=call.ended_ns)
-            self._meters.call(call)
+            if holder.counts:
+                self._meters.call(call)
 
     @guarded
     def enter(self, scope: Call | Attempt) -> Any:
@@ -170,6 +174,17 @@ class Telemetry:
         """
         return bool(otel_context.get_value(_SUPPRESS)) and _outer_inference_span() is None
 
+    def _open_late(self, outer: Span, call: Call) -> _CallSpan:
+        """Open a call span after all, below the one that was to stand for the call."""
+        token = otel_context.attach(trace.set_span_in_context(outer))
+        try:
+            holder = self._open(call)
+        finally:
+            otel_context.detach(token)
+        if call.last is not None:
+            self._describe(holder, call, call.last)
+        return holder
+
     def _open(self, call: Call) -> _CallSpan:
         info = call.info
         span = self._tracers.current().start_span(
@@ -183,7 +198,7 @@ class Telemetry:
             },
             start_time=call.started_ns,
         )
-        return _CallSpan(span, owned=True)
+        return _CallSpan(span, owned=True, counts=not otel_context.get_value(_COUNTED_KEY))
 
     def _describe(self, holder: _CallSpan, call: Call, attempt: Attempt) -> None:
         if not holder.span.is_recording():
@@ -203,20 +218,37 @@ _SUPPRESS_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa:
 _SUPPRESS: Final = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001
 
 
-def _ending(call: Call, *, owned: bool) -> semconv.Attributes:
+def _usage(call: Call) -> semconv.Attributes:
+    outcome = call.last.outcome if call.last else None
+    return semconv.of_usage(outcome.reply.usage) if outcome is not None and outcome.reply is not None else {}
+
+
+def _is_left_uncounted(holder: _CallSpan, call: Call) -> bool:
+    """
+    Whether somebody else's span that stands for the call was closed without its tokens.
+
+    OpenInference closes those of asynchronous streams before the stream is read.
+    """
+    if holder.owned or holder.span.is_recording() or not _usage(call):
+        return False
+    attributes = getattr(holder.span, "attributes", None) or {}
+    return not any(".usage." in name or ".token_count." in name for name in attributes)
+
+
+def _ending(call: Call, holder: _CallSpan) -> semconv.Attributes:
     """What is told of a call at its end, all at once: each telling costs as much as several attributes."""
     attributes = semconv.known(
         {
-            semconv.CALL_ID: None if owned else call.id,
+            semconv.CALL_ID: None if holder.owned else call.id,
             semconv.ATTEMPT: call.attempts - 1 if call.attempts else None,
             semconv.STATUS: call.status,
             semconv.ERROR_TYPE: call.failure.type if call.failure else None,
         }
     )
     outcome = call.last.outcome if call.last else None
-    if owned and outcome is not None:
+    if holder.owned and outcome is not None:
         if outcome.reply is not None and call.last is not None:
-            elsewhere = call.info.counted and not call.last.request.stream
+            elsewhere = not holder.counts or (call.info.counted and not call.last.request.stream)
             reply = structs.replace(outcome.reply, usage=Usage()) if elsewhere else outcome.reply
             attributes |= semconv.of_reply(reply, call.last.request.provider)
         if outcome.first_chunk_ns is not None:
@@ -240,7 +272,10 @@ def _outer_inference_span() -> Span | None:
     span = trace.get_current_span()
     if not span.is_recording():
         return None
-    attributes = getattr(span, "attributes", None) or {}
+    attributes = {
+        **(getattr(span, "attributes", None) or {}),
+        **getattr(span, "_self_important_attributes", {}),  # OpenInference sets its kind when it ends
+    }
     if (
         otel_context.get_value(_OUTER_KEY) is not None
         or attributes.get(semconv.OPERATION) in _INFERENCE

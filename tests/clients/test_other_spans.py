@@ -120,6 +120,51 @@ def test_an_inference_span_that_counts_itself_has_the_last_word(provider: Any, r
     assert call.attributes[USAGE] == 2
 
 
+def test_an_inference_span_that_is_closed_too_early(provider: Any, recording: Any) -> None:
+    """OpenInference closes those of asynchronous streams before they are read: they tell no tokens."""
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    attributes = {"openinference.span.kind": "LLM"}
+    with recording.provider.get_tracer("theirs").start_as_current_span(
+        "theirs", attributes=attributes
+    ) as outer:
+        stream = client.chat.completions.create(**CHAT, stream=True, stream_options={"include_usage": True})
+    list(stream)
+    ours = next(call for call in recording.calls if call.name != "theirs")
+    assert ours.parent.span_id == outer.get_span_context().span_id
+    answered = provider.llm_requests[-1]
+    assert ours.attributes[USAGE] == tokens(answered.answer, answered.answer_headers)[1]
+    assert ours.attributes["gen_ai.request.model"] == CHAT["model"]
+    assert ours.start_time <= recording.attempts[0].start_time <= ours.end_time
+
+
+def test_a_kind_that_is_told_when_the_span_ends(provider: Any, recording: Any) -> None:
+    """OpenInference keeps it on the span's proxy until then."""
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    with recording.provider.get_tracer("theirs").start_as_current_span("theirs") as outer:
+        outer._self_important_attributes = {"openinference.span.kind": "LLM"}
+        client.chat.completions.create(**CHAT)
+    assert [call.name for call in recording.calls] == ["theirs"]
+    assert recording.calls[0].attributes[USAGE] > 0
+
+
+def test_a_call_that_openllmetry_counts(provider: Any, recording: Any) -> None:
+    """Its span is not current; a note in the context says that it is there."""
+    client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
+    token = otel_context.attach(otel_context.set_value("suppress_language_model_instrumentation", True))
+    try:
+        client.chat.completions.create(**CHAT)
+    finally:
+        otel_context.detach(token)
+    (call,) = recording.calls
+    assert not [name for name in call.attributes if "usage" in name]
+    assert call.attributes["llm.status"] == "ok"
+    assert recording.attempts[0].attributes["llm.output_tokens"] > 0
+    data = recording.reader.get_metrics_data()
+    names = [m.name for r in data.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
+    assert "llm.client.attempts" in names
+    assert "gen_ai.client.token.usage" not in names
+
+
 def test_an_inference_span_around_several_calls(provider: Any, recording: Any) -> None:
     """An app's own, which tells no tokens: it tells those of all calls."""
     client = openai.OpenAI(base_url=provider.openai_url, api_key=KEY)
