@@ -87,7 +87,7 @@ def test_counted_once(name: str, provider: Any, request: Any) -> None:
 
 
 def test_a_stream_that_is_left(provider: Any, request: Any) -> None:
-    recording = twice(provider, request, lambda p: run("async", _chat_stream_left(p)))
+    recording = twice(provider, request, lambda p: run("async", _chat_stream_left(p)), ["hang after=6"])
     assert statuses_of(recording) == [["abandoned"]]
 
 
