@@ -125,8 +125,10 @@ def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
         yield from ("exhausted", "malformed") if kind == "stream" else ()
         return
     if kind == "stream":
-        # What is never read asks nothing. And of aiohttp as much is taken as has come: often all.
-        yield from ("never_read", "break", "close", "malformed") if colour == "async" else ("never_read",)
+        yield "never_read"  # asks nothing
+    if kind == "stream" and colour == "async":
+        # Of aiohttp as much is taken as has come: often all.
+        yield from ("break", "close", "malformed", "stream_badframe")
     if colour == "async" and _RELEASE < 2:
         yield "reset"  # it is tried again once, unasked
 
