@@ -15,8 +15,10 @@ from spanscript._guard import guarded
 from spanscript._hooks._sending import Headers, kept
 from spanscript._patch import Wrapper
 
+Head = Callable[[Any], tuple[Iterable[int], Headers]]
 
-def legs(head: Callable[[Any], tuple[Iterable[int], Headers]]) -> tuple[Wrapper, Wrapper]:
+
+def legs(head: Head) -> tuple[Wrapper, Wrapper]:
     """
     What goes around the function that sends one request over the wire, sync and async.
 
@@ -27,21 +29,22 @@ def legs(head: Callable[[Any], tuple[Iterable[int], Headers]]) -> tuple[Wrapper,
     def leg(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         response = wrapped(*args, **kwargs)
         if current_attempt() is not None:
-            note(response)
+            _note(head, response)
         return response
 
     async def aleg(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
         response = await wrapped(*args, **kwargs)
         if current_attempt() is not None:
-            note(response)
+            _note(head, response)
         return response
 
-    @guarded
-    def note(response: Any) -> None:
-        attempt = current_attempt()
-        if attempt is not None:
-            statuses, headers = head(response)
-            attempt.legs.extend(statuses)
-            attempt.headers = kept(headers)
-
     return leg, aleg
+
+
+@guarded
+def _note(head: Head, response: Any) -> None:
+    attempt = current_attempt()
+    if attempt is not None:
+        statuses, headers = head(response)
+        attempt.legs.extend(statuses)
+        attempt.headers = kept(headers)
