@@ -18,7 +18,14 @@ from spanscript import _calls
 from spanscript._json import dumps
 from spanscript.transcript.check import Check
 
-_CHANGING = {"authorization", "x-amz-date", "amz-sdk-invocation-id", "idempotency-key"}
+_CHANGING = {
+    "authorization",
+    "x-amz-date",
+    "amz-sdk-invocation-id",
+    "idempotency-key",
+    "x-amzn-trace-id",
+    "x-ms-client-request-id",
+}
 """Headers that are new with every request of some client."""
 
 

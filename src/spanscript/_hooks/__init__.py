@@ -46,6 +46,7 @@ _MISTRALAI = (
     "mistralai_gcp.basesdk",
 )
 _GOOGLE_INTERACTIONS = ("google.genai._gaos.basesdk", "google.genai._interactions._base_client")
+_TOGETHER = ("together._base_client", "together.abstract.api_requestor")
 
 TABLE: tuple[Hook, ...] = (
     Hook("httpx", ("httpx",), "spanscript._hooks.httpx", "attempts"),
@@ -56,6 +57,8 @@ TABLE: tuple[Hook, ...] = (
     Hook("openai", ("openai._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("anthropic", ("anthropic._base_client",), "spanscript._hooks.stainless", "calls"),
     Hook("groq", ("groq._base_client",), "spanscript._hooks.stainless", "calls"),
+    Hook("together", _TOGETHER, "spanscript._hooks.together", "calls"),
+    Hook("azure-ai-inference", ("azure.core.pipeline",), "spanscript._hooks.azure_core", "calls"),
     Hook("mistralai", _MISTRALAI, "spanscript._hooks.mistralai", "calls"),
     Hook("litellm", ("litellm",), "spanscript._hooks.litellm", "calls"),
     Hook("google-genai", ("google.genai._api_client",), "spanscript._hooks.google_genai", "calls"),

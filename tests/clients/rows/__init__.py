@@ -3,16 +3,19 @@
 from rows import (
     aiohttp,
     anthropic,
+    azure,
     boto3,
     cohere,
     google_genai,
     groq,
     httpx,
+    huggingface,
     litellm,
     mistralai,
     ollama,
     openai,
     requests,
+    together,
 )
 from rows.anthropic import MESSAGES
 from rows.row import CHAT, KEY, Row
@@ -28,6 +31,9 @@ ROWS: tuple[Row, ...] = (
     *cohere.ROWS,
     *ollama.ROWS,
     *google_genai.ROWS,
+    *together.ROWS,
+    *azure.ROWS,
+    *huggingface.ROWS,
     *httpx.ROWS,
     *requests.ROWS,
     *aiohttp.ROWS,
