@@ -314,10 +314,16 @@ def test_marker_passes_with_the_last_frame(case, size):
     assert passed == [False] * (len(passed) - 1) + [True]
 
 
-def test_no_marker_in_what_is_no_event_stream():
+def test_what_is_no_frame_ends_a_stream():
+    """Clients raise there, and read no further."""
+    whole = list(framed(ROOT / "converse" / "nova_invoked"))
     marker = _wire.marker(DIALECTS["converse"], AWS)
+    passed = [marker.passed(chunk) for chunk in (*whole[:2], b"<html>", b"not what was", b"promised")]
+    reply = _wire.read(DIALECTS["converse"], AWS, b"".join(whole[:2]) + b"<html>not what was promised", 200)
 
-    assert not any(marker.passed(chunk) for chunk in (b"<html>", b"not what was promised", b"x" * 100))
+    assert passed == [False, False, False, True, False]
+    assert reply.failure.type == "malformed_stream"
+    assert reply.texts(Text) == "Hello"
 
 
 def test_bedrock_exception_frame():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from spanscript import _wire
 from spanscript._dialects import DIALECTS
+from spanscript._eventstream import NO_FRAME
 from spanscript._exchange import Event, Failure, Reply, Text, Usage
 from spanscript._inflate import inflate
 
@@ -241,8 +242,8 @@ THROTTLED = {"type": "error", "error": {"type": "throttlingException", "message"
         (PLAIN, [Event({"a": 1}, "contentBlockDelta")]),
         (PLAIN + CHUNK, [Event({"a": 1}, "contentBlockDelta"), Event({"type": "ping"}, "ping")]),
         (CHUNK + PLAIN[:-1], [Event({"type": "ping"}, "ping")]),
-        (CHUNK + b"\0\0\0\1\0\0\0\0\0\0\0\0" + CHUNK, [Event({"type": "ping"}, "ping")]),
-        (CHUNK + struct.pack(">III", 20, 30, 0) + bytes(40), [Event({"type": "ping"}, "ping")]),
+        (CHUNK + b"\0\0\0\1\0\0\0\0\0\0\0\0" + CHUNK, [Event({"type": "ping"}, "ping"), NO_FRAME]),
+        (CHUNK + struct.pack(">III", 20, 30, 0) + bytes(40), [Event({"type": "ping"}, "ping"), NO_FRAME]),
         (frame(b"{}", *EVERY_KIND, text(":event-type", "e")), [Event({}, "e")]),
         (frame(b"{}", header("?", 99, b""), text(":event-type", "e")), [Event({})]),
         (frame(b'{"bytes":"%%%"}', text(":event-type", "chunk")), [Event("")]),

@@ -25,6 +25,9 @@ The name of the event with what Bedrock itself tells at the end of a model's own
 On the wire it stands in the last chunk, beside what the model's maker says there.
 """
 
+NO_FRAME: Final = Event("no frame")
+"""What stands for bytes that are none, after which nothing can be read."""
+
 _PRELUDE: Final = struct.Struct(">III")
 _CRC_BYTES: Final = 4
 _FRAME_LIMIT: Final = 64 * 1024 * 1024
@@ -33,9 +36,12 @@ _HEADER_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
 
 def events(data: bytes) -> Iterator[Event]:
-    """The events of a stream, as far as it came whole."""
+    """The events of a stream, as far as it came whole; what is no frame is the last one."""
     at = 0
-    while size := _size(data, at):
+    while (size := _size(data, at)) is not None:
+        if size == 0:
+            yield NO_FRAME
+            return
         end = at + size
         if end > len(data):
             return
@@ -62,8 +68,8 @@ class FrameMarker:
         self._data += chunk
         while (size := _size(self._data)) is not None:
             if size == 0:
-                self._data = None  # this is no event-stream: its end decides
-                return False
+                self._data = None  # clients read no further
+                return True
             if size > len(self._data):
                 return False
             frame = bytes(self._data[:size])

@@ -39,24 +39,29 @@ BODIES: Mapping[str, tuple[Told, Mapping[str, Any]]] = {
 }
 
 
-def _options(app: App, config: Any, mode: str) -> dict[str, Any]:
+def _config(app: App, mode: str) -> dict[str, Any]:
     seconds = app.fault.timeout or HTTP_TIMEOUT
     retries = {"mode": mode, "max_attempts": app.fault.retries}
-    settings = config(retries=retries, read_timeout=seconds, connect_timeout=seconds)
-    return {**_KEYS, "endpoint_url": app.provider.url, "config": settings}
+    return {"retries": retries, "read_timeout": seconds, "connect_timeout": seconds}
+
+
+def client_of(url: str, service: str = "bedrock-runtime", **config: Any) -> Any:
+    settings = loaded("botocore.config").Config(**config)
+    # A session of its own: the default one is shared, and so would be what other tests put into it.
+    session = loaded("boto3").Session()
+    return session.client(service, **_KEYS, endpoint_url=url, config=settings)
 
 
 def _create(mode: str, app: App) -> Any:
-    options = _options(app, loaded("botocore.config").Config, mode)
-    # A session of its own: the default one is shared, and so would be what other tests put into it.
-    return loaded("boto3").Session().client("bedrock-runtime", **options)
+    return client_of(app.provider.url, **_config(app, mode))
 
 
 class _Opened:
     """A client of aiobotocore, which is had in a context only."""
 
     def __init__(self, app: App) -> None:
-        self._options = _options(app, loaded("aiobotocore.config").AioConfig, "standard")
+        settings = loaded("aiobotocore.config").AioConfig(**_config(app, "standard"))
+        self._options = {**_KEYS, "endpoint_url": app.provider.url, "config": settings}
 
     async def __aenter__(self) -> Any:
         session = loaded("aiobotocore.session").get_session()
