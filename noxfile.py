@@ -1,8 +1,8 @@
 """
-The same tests in each environment: every client in every release that is tested, OpenTelemetry, Python, the wheel.
+The same tests in each environment: releases of clients, OpenTelemetry and Python, and the wheel.
 
-`nox` runs a representative part, beside what `make test` runs, which has the newest of all; `make matrix` runs
-every client in every release, and prints a row per client and mode; `nox -s "client(cohere 5.21.0)"` runs one;
+`nox` runs a representative part, beside what `make test` runs, which has the newest of all; `make matrix`
+every client in every release, with a row per client and mode; `nox -s "client(cohere 5.21.0)"` one of them;
 `nox -s pythons` each Python that is on the machine.
 """
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent / "tests" / "clients"))
 import matrix
 from versions import CLIENTS, environments, requirements
 
-nox.options.sessions = ["clients(oldest)", "wheel"]
+nox.options.sessions = ["clients(oldest)", "client(litellm newest)", "wheel"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
@@ -44,15 +44,14 @@ REPORT = Path(".nox") / "matrix.jsonl"
 @nox.parametrize("age", ["oldest"], ids=["oldest"])
 def clients(session: nox.Session, age: str) -> None:
     """All client tests with the oldest release of every client that can stand beside the others."""
-    together = [r for name, client in CLIENTS.items() if client.shared for r in requirements(name, client.oldest)]
+    side_by_side = [name for name, client in CLIENTS.items() if client.shared]
+    together = [wanted for name in side_by_side for wanted in requirements(name, CLIENTS[name].oldest)]
     session.install(*TESTS, *OPENTELEMETRY[age], *together, ".")
     session.run("pytest", *IN_PARALLEL, *(session.posargs or OF_CLIENTS))
 
 
 @nox.session
-@nox.parametrize(
-    ("name", "version"), environments(), ids=[f"{n} {v or 'newest'}" for n, v in environments()]
-)
+@nox.parametrize(("name", "version"), environments(), ids=[f"{n} {v or 'newest'}" for n, v in environments()])
 def client(session: nox.Session, name: str, version: str) -> None:
     """One client in one release, alone."""
     session.install(*TESTS, *OPENTELEMETRY["newest"], *requirements(name, version), ".")
@@ -65,7 +64,7 @@ def client(session: nox.Session, name: str, version: str) -> None:
 def print_matrix(session: nox.Session) -> None:
     """What the client sessions that ran found, a row per client and mode."""
     rows = matrix.read(REPORT)
-    print(matrix.table(rows))
+    sys.stdout.write(matrix.table(rows) + "\n")
     failed = sorted({row["client"] for row in rows if row.get("failed")})
     if failed:
         session.error(f"failed: {', '.join(failed)}")

@@ -22,10 +22,18 @@ from rows import ROWS
 
 from spanscript import _guard
 
-for _module in ("_recording", "_hooks.httpx", "_hooks.stainless", "instrumentor"):
+HOOKS = ("httpx", "requests", "aiohttp", "stainless")
+SHARED = ("legs", "urllib3")
+"""Those whose libraries the scenarios go through, and what they share."""
+
+for _module in ("_recording", *(f"_hooks.{name}" for name in HOOKS), "instrumentor"):
     importlib.import_module(f"spanscript.{_module}")
 
-PLACES = sorted(_guard.PLACES)
+PLACES = sorted(
+    name
+    for name in _guard.PLACES
+    if not name.startswith("spanscript._hooks.") or name.split(".")[2].strip("_") in (*HOOKS, *SHARED)
+)
 
 
 class Hostile(Exception):
@@ -44,7 +52,14 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 }
 PASSING = (KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit)
 ROW = {row.name: row for row in ROWS}
-ASKING = ("openai-chat-whole", "openai-chat-stream")
+ASKING = (
+    ("openai-chat-whole", ("sync", "async")),
+    ("openai-chat-stream", ("sync", "async")),
+    ("requests-chat-post", ("sync",)),
+    ("requests-chat-post_stream", ("sync",)),
+    ("requests-chat-post_raw", ("sync",)),
+    ("aiohttp-chat-post_stream", ("async",)),
+)
 RETRIED = Fault("retried", ["429 retry-after-ms=1", "ok"], [])
 BROKEN, REFUSED, DROPPED = (
     next(fault for fault in FAULTS if fault.name == name)
@@ -52,9 +67,9 @@ BROKEN, REFUSED, DROPPED = (
 )
 SCENARIOS = [
     (row, colour, fault)
-    for row in ASKING
-    for colour in ("sync", "async")
-    for fault in ((RETRIED, BROKEN) if row.endswith("stream") else (RETRIED, REFUSED))
+    for row, colours in ASKING
+    for colour in colours
+    for fault in ((RETRIED, REFUSED) if ROW[row].kind == "whole" else (RETRIED, BROKEN))
 ]
 
 
@@ -88,9 +103,22 @@ def _failing(place: Any, when: str, error: Callable[[], BaseException]) -> Calla
     return fail
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: "-".join((*s[:2], s[2].name)))
+def _ways(name: str) -> list[Any]:
+    """The scenarios that may come through a place: of a hook, those of its library; else, one library's."""
+    hook = name.removeprefix("spanscript._hooks.").partition(".")[0]
+    library = hook if hook in ("requests", "aiohttp") else "requests" if hook == "_urllib3" else "openai"
+    return [scenario for scenario in SCENARIOS if scenario[0].startswith(library)]
+
+
 @pytest.mark.parametrize("when", ["instead", "after"])
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    ("name", "scenario"),
+    [
+        pytest.param(name, way, id="-".join((name, *way[:2], way[2].name)))
+        for name in PLACES
+        for way in _ways(name)
+    ],
+)
 def test_an_error_of_ours(
     name: str, when: str, scenario: Any, provider: Any, request: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,9 +167,19 @@ def test_every_place_is_reached(provider: Any, recording: Any, monkeypatch: pyte
     assert set(PLACES) - set(_reached(provider, recording, monkeypatch)) <= NOT_ON_THE_WAY
 
 
+ONE_COLOUR = {"requests": "sync", "_urllib3": "sync", "aiohttp": "async"}
+"""Hooks of libraries that come in one."""
+PASSED = [
+    (name, colour)
+    for name in PLACES
+    if name not in NOT_ON_THE_WAY | FINALIZERS
+    for colour in ("sync", "async")
+    if ONE_COLOUR.get(name.split(".")[2], colour) == colour
+]
+
+
 @pytest.mark.parametrize("kind", PASSING, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("colour", ["sync", "async"])
-@pytest.mark.parametrize("name", [name for name in PLACES if name not in NOT_ON_THE_WAY | FINALIZERS])
+@pytest.mark.parametrize(("name", "colour"), PASSED)
 def test_what_is_no_error_passes(
     name: str, colour: str, kind: type[BaseException], provider: Any, recording: Any, monkeypatch: Any
 ) -> None:

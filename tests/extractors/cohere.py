@@ -20,7 +20,9 @@ def stream(events):
     blocks = [m["content"] for m in messages if isinstance(m.get("content"), dict)]
     return {
         "text": "".join(b.get("text", "") for b in blocks),
-        "thinking": "".join(m.get("tool_plan", "") + b.get("thinking", "") for m, b in zip(messages, blocks)),
+        "thinking": "".join(
+            m.get("tool_plan", "") + b.get("thinking", "") for m, b in zip(messages, blocks, strict=False)
+        ),
     }
 
 

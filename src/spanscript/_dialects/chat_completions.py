@@ -156,6 +156,19 @@ _BLOCKS: Final[Mapping[str, Builder]] = {
     "thinking": _thinking,
 }
 
+SAMPLING: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "temperature": (("temperature",),),
+    "top_p": (("top_p",),),
+    "top_k": (("top_k",),),
+    "frequency_penalty": (("frequency_penalty",),),
+    "presence_penalty": (("presence_penalty",),),
+    "seed": (("seed",), ("random_seed",)),
+    "stop_sequences": (("stop",),),
+    "choice_count": (("n",),),
+    "stream": (("stream",),),
+}
+"""What completions of chats and of prompts have in common."""
+
 CHAT_COMPLETIONS: Final = Dialect(
     name="chat_completions",
     operation="chat",
@@ -165,15 +178,7 @@ CHAT_COMPLETIONS: Final = Dialect(
     params={
         "model": (("model",),),
         "max_tokens": (("max_completion_tokens",), ("max_tokens",)),
-        "temperature": (("temperature",),),
-        "top_p": (("top_p",),),
-        "top_k": (("top_k",),),
-        "frequency_penalty": (("frequency_penalty",),),
-        "presence_penalty": (("presence_penalty",),),
-        "seed": (("seed",), ("random_seed",)),
-        "stop_sequences": (("stop",),),
-        "choice_count": (("n",),),
-        "stream": (("stream",),),
+        **SAMPLING,
         "reasoning_level": (("reasoning_effort",), ("reasoning", "effort")),
         "output_type": (("response_format", "type"),),
         "tool_choice": (("tool_choice",),),

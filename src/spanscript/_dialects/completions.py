@@ -15,7 +15,7 @@ from spanscript._dialects._bodies import reply_of
 from spanscript._dialects._chunks import TERMINAL, assemble, ends
 from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
-from spanscript._dialects.chat_completions import EXTRAS
+from spanscript._dialects.chat_completions import EXTRAS, SAMPLING
 from spanscript._dialects.chat_completions import decode as decode_chat
 from spanscript._exchange import Choice, Dialect, Json, Message, Reply
 from spanscript._shapes import integer, mapping, sequence, string
@@ -50,15 +50,7 @@ COMPLETIONS: Final = Dialect(
     params={
         "model": (("model",),),
         "max_tokens": (("max_tokens",),),
-        "temperature": (("temperature",),),
-        "top_p": (("top_p",),),
-        "top_k": (("top_k",),),
-        "frequency_penalty": (("frequency_penalty",),),
-        "presence_penalty": (("presence_penalty",),),
-        "seed": (("seed",), ("random_seed",)),
-        "stop_sequences": (("stop",),),
-        "choice_count": (("n",),),
-        "stream": (("stream",),),
+        **SAMPLING,
     },
     decode=decode,
     assemble=assemble,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from spanscript import _dialects
-from spanscript._attempt import Wire
+from spanscript._attempt import Attempt, Wire
 from spanscript._calls import Calls, Sending
 from spanscript._forms import summary_of
 from spanscript._secrets import remember
@@ -75,6 +75,46 @@ def sending(
 
 def _content_type(headers: Headers) -> str:
     return next((v.decode("latin-1") for n, v in headers if n.lower() == b"content-type"), "")
+
+
+def around(
+    begin: Callable[..., Sending | None], take: Callable[[Attempt, Any], object]
+) -> Callable[[Callable[..., Any], Any, Any, Any], Any]:
+    """
+    A wrapper for a function that sends one request.
+
+    Args:
+        begin: Its arguments → what to send in, `None` if that is no LLM request. Guarded.
+        take: Takes the answer. Guarded.
+    """
+
+    def send(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        sending = begin(*args, **kwargs)
+        if sending is None:
+            return wrapped(*args, **kwargs)
+        with sending as attempt:
+            response = wrapped(*args, **kwargs)
+        take(attempt, response)
+        return response
+
+    return send
+
+
+def around_async(
+    begin: Callable[..., Sending | None], take: Callable[[Attempt, Any], object]
+) -> Callable[[Callable[..., Awaitable[Any]], Any, Any, Any], Any]:
+    """The same for a coroutine function."""
+
+    async def send(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any) -> Any:
+        sending = begin(*args, **kwargs)
+        if sending is None:
+            return await wrapped(*args, **kwargs)
+        with sending as attempt:
+            response = await wrapped(*args, **kwargs)
+        take(attempt, response)
+        return response
+
+    return send
 
 
 def text_headers(headers: Iterable[tuple[str, str]]) -> Headers:

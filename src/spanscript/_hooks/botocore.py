@@ -7,42 +7,34 @@ Attempts of botocore, which boto3 is made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from spanscript._attempt import Attempt
 from spanscript._calls import Calls, Sending
 from spanscript._guard import guarded
-from spanscript._hooks._sending import Headers, kept, sending, text_headers
+from spanscript._hooks._sending import Headers, around, kept, sending, text_headers
 from spanscript._hooks._urllib3 import tee
 from spanscript._patch import Wrapper
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:  # it is the same for all
     """What goes around which function of *module*, which is `botocore.httpsession`."""
-    return {"URLLib3Session.send": _Hook(calls).send}
+    hook = _Hook(calls)
+    return {"URLLib3Session.send": around(hook.begin, hook.take)}
 
 
 class _Hook:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    def send(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        sending = self._begin(*args, **kwargs)
-        if sending is None:
-            return wrapped(*args, **kwargs)
-        with sending as attempt:
-            response = wrapped(*args, **kwargs)
-        self._take(attempt, response)
-        return response
-
     @guarded
-    def _begin(self, request: Any) -> Sending | None:
+    def begin(self, request: Any) -> Sending | None:
         return sending(self._calls, "botocore", request.method, request.url, lambda: _content(request))
 
     @guarded
-    def _take(self, attempt: Attempt, response: Any) -> None:
+    def take(self, attempt: Attempt, response: Any) -> None:
         headers = kept(text_headers(response.headers.items()))
         if response._content is None:  # noqa: SLF001  # asking for `content` would read it
             tee(response.raw, attempt, response.status_code, headers)

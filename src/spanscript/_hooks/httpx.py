@@ -8,7 +8,8 @@ whatever it does not know (`anthropic` looks up `stream_observer` there, `httpx2
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from spanscript._forms import Field, summary, summary_of
 from spanscript._guard import guarded
 from spanscript._hooks._legs import legs
 from spanscript._hooks._reading import Reading, Seen
-from spanscript._hooks._sending import PORTS, kept
+from spanscript._hooks._sending import PORTS, around, around_async, kept
 from spanscript._patch import Wrapper
 from spanscript._secrets import remember
 
@@ -29,8 +30,8 @@ def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     hook = _Hook(module, calls)
     leg, aleg = legs(lambda response: ([response.status_code], response.headers.raw))
     return {
-        "Client.send": hook.send,
-        "AsyncClient.send": hook.asend,
+        "Client.send": around(hook.begin, partial(hook.take, hook.tee)),
+        "AsyncClient.send": around_async(hook.begin, partial(hook.take, hook.atee)),
         "HTTPTransport.handle_request": leg,
         "AsyncHTTPTransport.handle_async_request": aleg,
     }
@@ -40,32 +41,12 @@ class _Hook:
     def __init__(self, module: ModuleType, calls: Calls) -> None:
         self._name = module.__name__
         self._calls = calls
-        self._tee, self._atee = _tees(module)
+        self.tee, self.atee = _tees(module)
         self._request_not_read = module.RequestNotRead
         self._response_not_read = module.ResponseNotRead
 
-    def send(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        sending = self._begin(*args, **kwargs)
-        if sending is None:
-            return wrapped(*args, **kwargs)
-        with sending as attempt:
-            response = wrapped(*args, **kwargs)
-        self._take(attempt, response, self._tee)
-        return response
-
-    async def asend(
-        self, wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Any, kwargs: Any
-    ) -> Any:
-        sending = self._begin(*args, **kwargs)
-        if sending is None:
-            return await wrapped(*args, **kwargs)
-        with sending as attempt:
-            response = await wrapped(*args, **kwargs)
-        self._take(attempt, response, self._atee)
-        return response
-
     @guarded
-    def _begin(self, request: Any, **_: Any) -> Sending | None:
+    def begin(self, request: Any, **_: Any) -> Sending | None:
         if request.method != _dialects.METHOD:
             return None  # before the URL, which httpx puts together anew each time it is asked
         url = request.url
@@ -93,7 +74,7 @@ class _Hook:
         return (content, False) if told is None else (told, True)
 
     @guarded
-    def _take(self, attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], Any]) -> None:
+    def take(self, tee: Callable[[Any, Attempt], Any], attempt: Attempt, response: Any) -> None:
         attempt.respond(response.status_code, kept(response.headers.raw))
         try:
             body = response.content

@@ -8,7 +8,7 @@ tries again by itself is below it, and is told by the statuses of its tries.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +16,7 @@ from spanscript._attempt import Attempt
 from spanscript._calls import Calls, Sending
 from spanscript._guard import guarded
 from spanscript._hooks._legs import legs
-from spanscript._hooks._sending import Headers, kept, sending, text_headers
+from spanscript._hooks._sending import Headers, around, kept, sending, text_headers
 from spanscript._hooks._urllib3 import tee
 from spanscript._patch import Wrapper
 
@@ -24,30 +24,22 @@ from spanscript._patch import Wrapper
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     """What goes around which function of *module*, which is requests."""
     leg, _ = legs(lambda response: (_statuses(response), text_headers(response.headers.items())))
-    return {"Session.send": _Hook(calls).send, "adapters.HTTPAdapter.send": leg}
+    hook = _Hook(calls)
+    return {"Session.send": around(hook.begin, hook.take), "adapters.HTTPAdapter.send": leg}
 
 
 class _Hook:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    def send(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        sending = self._begin(*args, **kwargs)
-        if sending is None:
-            return wrapped(*args, **kwargs)
-        with sending as attempt:
-            response = wrapped(*args, **kwargs)
-        self._take(attempt, response)
-        return response
-
     @guarded
-    def _begin(self, request: Any, **_: Any) -> Sending | None:
+    def begin(self, request: Any, **_: Any) -> Sending | None:
         if request.method != "POST":
             return None
         return sending(self._calls, "requests", request.method, request.url, lambda: _content(request))
 
     @guarded
-    def _take(self, attempt: Attempt, response: Any) -> None:
+    def take(self, attempt: Attempt, response: Any) -> None:
         headers = kept(text_headers(response.headers.items()))
         if response._content_consumed:  # noqa: SLF001  # asking for `content` would read it
             attempt.respond(response.status_code, headers)
