@@ -37,13 +37,15 @@ _COUNTED_KEY: Final = "suppress_language_model_instrumentation"
 class _CallSpan:
     """The span that stands for a call: our own, or one of somebody else that we add to."""
 
-    __slots__ = ("counts", "last_end_ns", "owned", "span")
+    __slots__ = ("counts", "inner", "last_end_ns", "owned", "span")
 
     def __init__(self, span: Span, *, owned: bool, counts: bool = True) -> None:
         self.span = span
         self.owned = owned
         self.counts = counts
         """Whether it tells tokens, if it is our own."""
+        self.inner: Span | None = None
+        """Somebody else's, around the last attempt and inside our own: of the SDK that litellm uses."""
         self.last_end_ns: int | None = None
 
 
@@ -97,6 +99,8 @@ class Telemetry:
             outer = _outer_inference_span()
             call.span = self._open(call) if outer is None else _CallSpan(outer, owned=False)
         holder: _CallSpan = call.span
+        if holder.owned and trace.get_current_span() is not holder.span:
+            holder.inner = _outer_inference_span()
         request = attempt.request
         if request.attempt == 0 or call.info.provider is None:  # then each may go elsewhere
             self._describe(holder, call, attempt)
@@ -134,6 +138,8 @@ class Telemetry:
         holder: _CallSpan | None = call.span
         if holder is not None and _is_left_uncounted(holder, call):
             holder = self._open_late(holder.span, call)
+        if holder is not None and holder.inner is not None:
+            self._leave_tokens_to(holder.inner, holder, call)
         if holder is not None and holder.span.is_recording():
             holder.span.set_attributes(_ending(call, holder))
             if holder.owned:
@@ -173,6 +179,13 @@ class Telemetry:
         the transcript.
         """
         return bool(otel_context.get_value(_SUPPRESS)) and _outer_inference_span() is None
+
+    def _leave_tokens_to(self, inner: Span, holder: _CallSpan, call: Call) -> None:
+        if inner.is_recording():
+            self._lent.count(inner, call)
+            holder.counts = False
+        elif _tells_tokens(inner):
+            holder.counts = False
 
     def _open_late(self, outer: Span, call: Call) -> _CallSpan:
         """Open a call span after all, below the one that was to stand for the call."""
@@ -231,8 +244,12 @@ def _is_left_uncounted(holder: _CallSpan, call: Call) -> bool:
     """
     if holder.owned or holder.span.is_recording() or not _usage(call):
         return False
-    attributes = getattr(holder.span, "attributes", None) or {}
-    return not any(".usage." in name or ".token_count." in name for name in attributes)
+    return not _tells_tokens(holder.span)
+
+
+def _tells_tokens(span: Span) -> bool:
+    attributes = getattr(span, "attributes", None) or {}
+    return any(".usage." in name or ".token_count." in name for name in attributes)
 
 
 def _ending(call: Call, holder: _CallSpan) -> semconv.Attributes:
