@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 import threading
@@ -21,31 +20,16 @@ import spanscript
 from spanscript import _hooks, _patch
 from spanscript.instrumentor import SpanscriptInstrumentor
 
-PLACES = [
-    (library, path)
-    for library, paths in {
-        "httpx": (
-            "Client.send",
-            "AsyncClient.send",
-            "HTTPTransport.handle_request",
-            "AsyncHTTPTransport.handle_async_request",
-        ),
-        "openai._base_client": ("SyncAPIClient.request", "AsyncAPIClient.request"),
-        "anthropic._base_client": ("SyncAPIClient.request", "AsyncAPIClient.request"),
-    }.items()
-    for path in paths
-] + [("httpx2", path) for path in ("Client.send", "AsyncClient.send")]
-
 
 def _functions() -> list[Any]:
+    """Whatever the table of hooks wraps, of the libraries that are installed."""
     found = []
-    for library, path in PLACES:
-        try:
-            module = importlib.import_module(library)
-        except ImportError:
-            continue
-        owner, name = path.split(".")
-        found.append(vars(getattr(module, owner))[name])
+    for hook in _hooks.TABLE:
+        module = _hooks._first_there(hook.modules)
+        for path in _hooks._wrappers(hook, module, None) if module else ():
+            if _patch.is_there(module, path):
+                owner, name, _ = wrapt.resolve_path(module, path)
+                found.append(vars(owner)[name])
     return found
 
 
@@ -201,8 +185,3 @@ def test_import_order(before: str, after: str, provider: Any, tmp_path: Path) ->
     assert sum('"provider_call_request"' in line for line in lines) == 1
     assert sum('"provider_call_response"' in line for line in lines) == 1
     assert '"span_id"' in lines[-1]
-
-
-def test_every_hook_is_undone_by_name() -> None:
-    """The table is what is tested here: a new library needs its names in PLACES."""
-    assert {hook.modules[0] for hook in _hooks.TABLE} == {library for library, _ in PLACES}
