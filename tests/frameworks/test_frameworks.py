@@ -89,7 +89,6 @@ def run(name: str, code: str, provider: Any, endpoint: str, tmp_path: Path) -> s
     done = subprocess.run(
         [str(Path(sys.executable).parent / "opentelemetry-instrument"), sys.executable, str(program)],
         check=False,
-        check=False,
         cwd=tmp_path,
         env={
             **clean,
