@@ -35,7 +35,8 @@ OPENTELEMETRY = {
     "newest": ["opentelemetry-distro", "opentelemetry-exporter-otlp"],
 }
 TESTS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "rich", "pydantic"]
-OF_CLIENTS = ["tests/clients", "tests/test_instrumentor.py"]
+# What our own errors do is the same in every environment, and takes long.
+OF_CLIENTS = ["tests/clients", "tests/test_instrumentor.py", "--ignore=tests/clients/test_nothing_breaks.py"]
 IN_PARALLEL = ["-n", "2", "--dist", "loadgroup"]
 REPORT = Path(".nox") / "matrix.jsonl"
 
