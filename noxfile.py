@@ -89,3 +89,44 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-c", "import spanscript; assert 'site-packages' in spanscript.__file__")
     tests = ["tests/cli", "tests/test_dialects.py", "tests/test_otlp.py"]
     session.run("pytest", *IN_PARALLEL, "-p", "no:cacheprovider", *tests)
+
+
+OPENINFERENCE, OPENLLMETRY = "openinference-instrumentation-", "opentelemetry-instrumentation-"
+NEIGHBOURS = [
+    "httpx",
+    f"{OPENINFERENCE}openai",
+    f"{OPENLLMETRY}openai",
+    "opentelemetry-instrumentation-openai-v2==2.4b0",
+    "opentelemetry-util-genai==1.1b0",  # the newest that this openai-v2 can be imported with
+]
+FRAMEWORKS = {
+    "openai_agents": [
+        "openai-agents",
+        f"{OPENINFERENCE}openai-agents",
+        f"{OPENLLMETRY}openai-agents",
+    ],
+    "pydantic_ai": ["pydantic-ai-slim[openai,anthropic]", "logfire"],
+    "langchain": [
+        *("langchain", "langchain-openai", "langchain-anthropic"),
+        *(f"{OPENINFERENCE}{of}" for of in ("langchain", "anthropic")),
+        *(f"{OPENLLMETRY}{of}" for of in ("langchain", "anthropic")),
+    ],
+    "llama_index": [
+        *("llama-index-core", "llama-index-llms-openai"),
+        f"{OPENINFERENCE}llama-index",
+        f"{OPENLLMETRY}llamaindex",
+    ],
+    "crewai": ["crewai", f"{OPENINFERENCE}crewai", f"{OPENLLMETRY}crewai"],
+    "instructor": ["instructor", "anthropic", f"{OPENINFERENCE}instructor"],
+    "dspy": ["dspy[mcp]", f"{OPENINFERENCE}dspy", f"{OPENINFERENCE}litellm"],
+}
+
+
+@nox.session
+@nox.parametrize("framework", list(FRAMEWORKS), ids=list(FRAMEWORKS))
+def frameworks(session: nox.Session, framework: str) -> None:
+    """A real program on a framework, alone and beside what else instruments it."""
+    session.install("pytest", "pytest-asyncio", "-e", ".[otlp,cli]", *NEIGHBOURS, *FRAMEWORKS[framework])
+    session.run(
+        "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/frameworks", "-k", f"{framework}-"])
+    )
