@@ -97,7 +97,7 @@ NEIGHBOURS = [
     f"{OPENINFERENCE}openai",
     f"{OPENLLMETRY}openai",
     "opentelemetry-instrumentation-openai-v2==2.4b0",
-    "opentelemetry-util-genai==1.1b0",  # the newest that this openai-v2 can be imported with
+    "opentelemetry-util-genai==1.1b0",  # with 1.3b0 this openai-v2 cannot be imported
 ]
 FRAMEWORKS = {
     "openai_agents": [
