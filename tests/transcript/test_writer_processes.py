@@ -43,6 +43,15 @@ def write_until_killed(writer, acks, number):
         time.sleep(rng.random() / 500)
 
 
+def wait_for_acks(file, count):
+    """Until so many more are there: a child of a large process takes a while to begin."""
+    wanted = file.read_bytes().count(b"\n") + count
+    until = time.monotonic() + 60
+    while file.read_bytes().count(b"\n") < wanted:
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
 @pytest.mark.parametrize(("workers", "max_bytes"), [(4, 0), (8, 0), (6, 1_000_000)])
 def test_sigkill_at_random_moments(tmp_path, workers, max_bytes):
     print(f"SEED={SEED}")
@@ -54,7 +63,8 @@ def test_sigkill_at_random_moments(tmp_path, workers, max_bytes):
         while len(living) < workers:
             started += 1
             living.append(start(write_until_killed, writer, acks, started))
-        time.sleep(rng.random() / 12)
+        wait_for_acks(tmp_path / "acks", 20)
+        time.sleep(rng.random() / 50)
         victim = living.pop(rng.randrange(len(living)))
         os.kill(victim, signal.SIGKILL)
         assert wait_for(victim) == -signal.SIGKILL
