@@ -295,14 +295,11 @@ class Attempt:
         if how == "superseded":
             return "retrying", failure, retryable
         policy = self.call.retry
-        if (
-            self.call.returned
-            or policy is None
-            or policy.limit == 0
-            or not self._is_tried_again(policy, raised)
-        ):
+        if policy is None or policy.limit == 0 or not self._is_tried_again(policy, raised):
             return "error", failure, retryable
         more = self.request.attempt < policy.limit
+        if self.call.returned and (more or (self.http_status or 0) < 400):
+            return "error", failure, retryable  # the client's loop is over, and gave this on as an answer
         return ("retrying" if more else "retries_exhausted"), failure, retryable
 
     def _is_tried_again(self, policy: RetryPolicy, raised: bool) -> bool:
