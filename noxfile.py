@@ -56,7 +56,9 @@ def clients(session: nox.Session, age: str) -> None:
 def client(session: nox.Session, name: str, version: str) -> None:
     """One client in one release, alone."""
     session.install(*TESTS, *OPENTELEMETRY["newest"], *requirements(name, version), ".")
-    tests = ["tests/clients/test_table.py", "tests/clients/test_names.py"]
+    own = Path("tests/clients") / f"test_{name.replace('-', '_')}.py"
+    tests = ["tests/clients/test_table.py", "tests/clients/test_names.py", "tests/test_examples.py"]
+    tests += [str(own)] if own.exists() else []
     report = REPORT.absolute()
     session.run("pytest", *IN_PARALLEL, "--client", name, "--matrix", str(report), *session.posargs, *tests)
 
