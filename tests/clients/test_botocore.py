@@ -86,6 +86,14 @@ def _raising(p: Any) -> Any:
     return list(_client(p).converse_stream(**CONVERSE)["stream"])
 
 
+def _too_late(p: Any) -> Any:
+    return _client(p, retries={"max_attempts": 0}, read_timeout=0.3).converse(**CONVERSE)
+
+
+def _stream_too_late(p: Any) -> Any:
+    return list(_client(p, read_timeout=0.3).converse_stream(**CONVERSE)["stream"])
+
+
 def _bytes_of_a_body(p: Any) -> Any:
     model = BODIES["claude"][0].model
     return _client(p).invoke_model(modelId=model, body=bytearray(json.dumps(CLAUDE), "utf-8"))["body"].read()
@@ -136,6 +144,8 @@ WAYS: dict[str, Way] = {
     "handlers": (_handlers, [], [["ok"]]),
     "arn": (_by_arn, [], [["ok"]]),
     "tools": (_with_tools, [], [["ok"]]),
+    "timeout": (_too_late, ["hang"], [["error"]]),
+    "stream-timeout": (_stream_too_late, ["hang after=4"], [["error"]]),
     "error-frame": (_raising, ["error after=3"], [["error"]]),
     "no-frame": (_raising, ["malformed after=3"], [["error"]]),
     "no-stream": (_raising, [_NO_STREAM], [["error"]]),
