@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     file = config.getoption("--matrix", default=None)
-    if file is None:
+    if file is None or hasattr(config, "workerinput"):  # the workers' parts are in the whole's
         return
     import matrix
     from rows import ROWS
