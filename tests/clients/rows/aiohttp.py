@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from apps import App
 
-from rows.httpx import BODIES
-from rows.row import Row, Told, loaded
+from rows import raw_http
+from rows.raw_http import Modes
+from rows.row import loaded
 
 
 def _create(app: App) -> Any:
@@ -54,7 +55,7 @@ async def _streamed(items: Callable[[Any], Any], path: str, body: Any, app: App,
 post_stream = partial(_streamed, lambda answer: answer.content)
 post_events = partial(_streamed, _Events)
 
-_MODES: Mapping[str, tuple[Callable[..., Any], Any]] = {
+_MODES: Modes = {
     "post_lazy": (post_lazy, "lazy"),
     "post_raising": (post_raising, "lazy"),
     "post_stream": (post_stream, "stream"),
@@ -62,18 +63,12 @@ _MODES: Mapping[str, tuple[Callable[..., Any], Any]] = {
 }
 
 ROWS = tuple(
-    Row(
-        name=f"aiohttp-{name}-{mode}",
-        client="aiohttp",
-        api=Told(dialect, "127.0.0.1", str(body["model"])),
-        create=_create,
-        ask=partial(ask, path, body),
-        kind=kind,
+    raw_http.rows(
+        "aiohttp",
+        _create,
+        _MODES,
         colours=("async",),
-        thorough=True,
         # aiohttp reads ahead: it may find the bad frame before it gives the answer's head, or after.
         skips=frozenset({"stream_badframe"}),
     )
-    for name, (path, body, dialect) in BODIES.items()
-    for mode, (ask, kind) in _MODES.items()
 )

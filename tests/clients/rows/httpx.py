@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from apps import App, Entered, now
 
-from rows.anthropic import MESSAGES
-from rows.row import CHAT, Row, Told, loaded
-
-BODIES: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
-    "chat": ("/v1/chat/completions", CHAT, "chat_completions"),
-    "messages": ("/v1/messages", MESSAGES, "messages"),
-}
+from rows import raw_http
+from rows.raw_http import Modes
+from rows.row import loaded
 
 
 async def post(path: str, body: Any, app: App, client: Any) -> None:
@@ -36,7 +31,11 @@ async def post_lazy(path: str, body: Any, app: App, client: Any) -> None:
         app.see(await now((answer.aread if app.colour == "async" else answer.read)()))
 
 
-_MODES: Mapping[Callable[..., Any], Any] = {post: "whole", post_lazy: "lazy", post_stream: "stream"}
+_MODES: Modes = {
+    "post": (post, "whole"),
+    "post_lazy": (post_lazy, "lazy"),
+    "post_stream": (post_stream, "stream"),
+}
 
 
 def _create(module: str, app: App) -> Any:
@@ -46,16 +45,5 @@ def _create(module: str, app: App) -> Any:
 
 
 ROWS = tuple(
-    Row(
-        name=f"{module}-{name}-{mode.__name__}",
-        client=module,
-        api=Told(dialect, "127.0.0.1", str(body["model"])),
-        create=partial(_create, module),
-        ask=partial(mode, path, body),
-        kind=kind,
-        thorough=True,
-    )
-    for module in ("httpx", "httpx2")
-    for name, (path, body, dialect) in BODIES.items()
-    for mode, kind in _MODES.items()
+    row for module in ("httpx", "httpx2") for row in raw_http.rows(module, partial(_create, module), _MODES)
 )

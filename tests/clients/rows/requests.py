@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from apps import App
 
-from rows.httpx import BODIES
-from rows.row import Row, Told, loaded
+from rows import raw_http
+from rows.raw_http import Modes
+from rows.row import loaded
 
 
 class _Session:
@@ -47,7 +48,7 @@ post_stream = partial(_streamed, lambda answer: answer.iter_lines())
 post_raw = partial(_streamed, lambda answer: answer.raw.stream(64))
 """As sent, with its content-encoding."""
 
-_MODES: Mapping[str, tuple[Callable[..., Any], Any]] = {
+_MODES: Modes = {
     "post": (post, "whole"),
     "post_lazy": (post_lazy, "lazy"),
     "post_stream": (post_stream, "stream"),
@@ -55,16 +56,10 @@ _MODES: Mapping[str, tuple[Callable[..., Any], Any]] = {
 }
 
 ROWS = tuple(
-    Row(
-        name=f"requests-{name}-{mode}",
-        client="requests",
-        api=Told(dialect, "127.0.0.1", str(body["model"])),
-        create=_Session,
-        ask=partial(ask, path, body),
-        kind=kind,
+    raw_http.rows(
+        "requests",
+        _Session,
+        _MODES,
         colours=("sync",),
-        thorough=True,
     )
-    for name, (path, body, dialect) in BODIES.items()
-    for mode, (ask, kind) in _MODES.items()
 )
