@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from itertools import count
 from time import perf_counter_ns, thread_time_ns
@@ -95,17 +95,16 @@ def _anthropic() -> Iterator[Block]:
 
 
 @contextmanager
-def _history() -> Iterator[Block]:
-    """An agent whose history has 1 MB: each call sends it again with 5 KB more."""
-    base = answers.history(1_000_000)
+def _growing(begin: Callable[[int], list[Any]]) -> Iterator[Block]:
+    """A conversation that begins anew for each block: each call sends it again with 5 KB more."""
     serial = count()
     with _client(answers.whole(answers.completion())) as client:
 
         def block(around: Around, calls: int) -> list[int]:
-            messages = [{"role": "system", "content": f"Conversation {next(serial)}."}, *base]
+            messages = begin(next(serial))
 
             def turn() -> None:
-                client.chat.completions.create(model="gpt-5", messages=messages)  # type: ignore[arg-type]
+                client.chat.completions.create(model="gpt-5", messages=messages)
 
             turn()
             times = []
@@ -115,6 +114,12 @@ def _history() -> Iterator[Block]:
             return times
 
         yield block
+
+
+def _history() -> AbstractContextManager[Block]:
+    """An agent whose history has 1 MB."""
+    base = answers.history(1_000_000)
+    return _growing(lambda serial: [{"role": "system", "content": f"Conversation {serial}."}, *base])
 
 
 @contextmanager
@@ -140,26 +145,9 @@ def _image(serial: int, size: int = 5 * 1024 * 1024) -> Any:
     }
 
 
-@contextmanager
-def _image_again() -> Iterator[Block]:
-    """A conversation that began with an image of 5 MB: each call sends it again."""
-    serial = count()
-    with _client(answers.whole(answers.completion())) as client:
-
-        def block(around: Around, calls: int) -> list[int]:
-            messages = [_image(next(serial))]
-
-            def turn() -> None:
-                client.chat.completions.create(model="gpt-5", messages=messages)
-
-            turn()
-            times = []
-            for _ in range(calls):
-                messages += answers.history(5000)
-                times += one_by_one(turn)(around, 1)
-            return times
-
-        yield block
+def _image_again() -> AbstractContextManager[Block]:
+    """A conversation that began with an image of 5 MB."""
+    return _growing(lambda serial: [_image(serial)])
 
 
 @contextmanager
