@@ -37,7 +37,7 @@ environments: $(BIN)/installed  ## the same tests in each environment of clients
 
 matrix: $(BIN)/installed  ## every client in every release that is tested; a row per client and mode
 	rm -f .nox/matrix.jsonl
-	$(BIN)/nox -s client; $(BIN)/nox -s matrix
+	$(BIN)/nox -s client; found=$$?; $(BIN)/nox -s matrix && exit $$found
 
 bench: $(BIN)/installed  ## what it costs, as ratios in one run
 	$(BIN)/python -m benchmarks
