@@ -252,7 +252,7 @@ def _maybe_parsed(parse: Callable[[bytes], Json], data: bytes) -> Json:
 
 
 def _is_raw(content_type: str, data: bytes, http_status: int | None) -> bool:
-    """Whether an answer neither says nor looks like it were JSON, and is no error."""
+    """Whether an answer neither says that it is JSON nor looks like it, and is no error."""
     if (http_status or 200) >= 400 or "json" in content_type.lower():
         return False
     return not data[:64].lstrip().startswith(b"{")
