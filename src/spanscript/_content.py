@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry._logs import LoggerProvider, LogRecord, get_logger
+from opentelemetry._logs import LogRecord
 from opentelemetry.trace import Span
 
 from spanscript import _messages
@@ -20,7 +20,7 @@ from spanscript._attempt import Attempt
 from spanscript._blobs import MIN_TEXT, without_base64
 from spanscript._exchange import Json
 from spanscript._json import dumps
-from spanscript._version import __version__
+from spanscript._loggers import Loggers
 from spanscript.config import Capture
 
 _EVENT = "gen_ai.client.inference.operation.details"
@@ -34,24 +34,25 @@ class Content:
 
     Args:
         capture: Where it goes.
-        provider: Of the logger for events; `None`: the global one.
+        loggers: Carry the events.
     """
 
-    def __init__(self, capture: Capture, provider: LoggerProvider | None = None) -> None:
+    def __init__(self, capture: Capture, loggers: Loggers) -> None:
         self._on_span = capture in ("SPAN_ONLY", "SPAN_AND_EVENT")
         self._on_event = capture in ("EVENT_ONLY", "SPAN_AND_EVENT")
-        self._logger = get_logger("spanscript", __version__, logger_provider=provider)
+        self._loggers = loggers
 
     def record(self, span: Span, attempt: Attempt) -> None:
         """Record the last attempt of a call on its span, as an event, both or neither."""
-        if not self._on_span and not self._on_event:
+        logger = self._loggers.current() if self._on_event else None
+        if not self._on_span and logger is None:
             return
         content = _content(attempt)
         if self._on_span:
             # Attributes hold no structured values in every supported release of the SDK: JSON text then.
             span.set_attributes({name: _text(value) for name, value in content.items()})
-        if self._on_event:
-            self._logger.emit(
+        if logger is not None:
+            logger.emit(
                 LogRecord(
                     timestamp=time.time_ns(),
                     context=trace.set_span_in_context(span),

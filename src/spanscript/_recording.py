@@ -14,6 +14,8 @@ from opentelemetry.trace import TracerProvider
 
 from spanscript._calls import Calls
 from spanscript._content import Content
+from spanscript._log_records import LogRecords
+from spanscript._loggers import Loggers
 from spanscript._meters import Meters
 from spanscript._telemetry import Telemetry
 from spanscript._tracers import Tracers
@@ -29,18 +31,20 @@ def make_calls(
 ) -> tuple[Calls, Callable[[], None]]:
     """Make what hooks report to (for `None` see `spanscript.instrument`), and what ends its transcript."""
     meters = Meters(meter_provider)
-    transcript = _transcript(settings, meters)
+    loggers = Loggers(logger_provider)
+    transcript = _transcript(settings, meters, LogRecords(loggers) if settings.logs else None)
     tracers = Tracers(tracer_provider, transcript)
-    calls = Calls(Telemetry(tracers, meters, Content(settings.capture, logger_provider)))
+    calls = Calls(Telemetry(tracers, meters, Content(settings.capture, loggers)))
     return calls, transcript.stop if transcript else lambda: None
 
 
-def _transcript(settings: Settings, meters: Meters) -> TranscriptProcessor | None:
-    if settings.directory is None:
+def _transcript(settings: Settings, meters: Meters, records: LogRecords | None) -> TranscriptProcessor | None:
+    if settings.directory is None and records is None:
         return None
     return TranscriptProcessor(
         settings.directory,
         max_bytes=settings.max_bytes,
         write=settings.write,
         on_lost=meters.lost,
+        listener=records,
     )

@@ -32,6 +32,16 @@ CALL_ID: Final = "llm.call_id"
 ATTEMPT: Final = "llm.attempt"
 STATUS: Final = "llm.status"
 
+ENTRY: Final[Mapping[str, str]] = {
+    "writer": "spanscript.writer",
+    "seq": "spanscript.seq",
+    "hash": "spanscript.hash",
+    "call_id": CALL_ID,
+    "attempt": ATTEMPT,
+    "model": "llm.model",
+}
+"""What a log record tells of a transcript's entry: key → attribute."""
+
 _LONGEST: Final = 1024
 """Characters of a text that are told. Only prompts and answers are longer; see `_content`."""
 _INTEGERS: Final = range(-(2**63), 2**63)
@@ -217,6 +227,11 @@ def known(values: Mapping[str, Value | None]) -> Attributes:
     One value that it cannot encode, or a text too long for a receiver, can cost a whole batch of spans.
     """
     return {name: sound for name, value in values.items() if (sound := _sound(value)) is not None}
+
+
+def of_entry(entry: Mapping[str, Json]) -> Attributes:
+    """Attributes of the log record of an entry of the transcript."""
+    return known({name: entry.get(key) for key, name in ENTRY.items()})
 
 
 def short_text(text: str) -> str:

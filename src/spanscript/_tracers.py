@@ -61,7 +61,7 @@ class Tracers:
 
 
 def attach(transcript: TranscriptProcessor, provider: trace.TracerProvider) -> None:
-    """Add *transcript* to *provider*, unless one for the same directory is there."""
+    """Add *transcript* to *provider*; one for the same directory that is there does its work."""
     add = getattr(provider, "add_span_processor", None)
     if add is None:
         _LOG.warning(
@@ -70,9 +70,12 @@ def attach(transcript: TranscriptProcessor, provider: trace.TracerProvider) -> N
         )
         return
     present = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
-    directories = [p.directory for p in present if isinstance(p, TranscriptProcessor) and not p.stopped]
-    if transcript.directory not in directories:
+    running = [p for p in present if isinstance(p, TranscriptProcessor) and not p.stopped]
+    same = next((p for p in running if p.directory == transcript.directory), None)
+    if same is None:
         add(transcript)
+    elif same.listener is None:
+        same.listener = transcript.listener
 
 
 class _RecordAnyway(sampling.Sampler):

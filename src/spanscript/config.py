@@ -16,6 +16,7 @@ from msgspec import Struct
 SPANSCRIPT_DIR: Final = "SPANSCRIPT_DIR"
 SPANSCRIPT_MAX_BYTES: Final = "SPANSCRIPT_MAX_BYTES"
 SPANSCRIPT_WRITE: Final = "SPANSCRIPT_WRITE"
+SPANSCRIPT_LOGS: Final = "SPANSCRIPT_LOGS"
 CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 ANTHROPIC_TRACING: Final = "ANTHROPIC_OPEN_TELEMETRY"
 DISABLED_INSTRUMENTATIONS: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -33,6 +34,10 @@ VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     SPANSCRIPT_WRITE: (
         "inline",
         "`inline`: written lines survive SIGKILL; `sync`: and, by fdatasync, power loss.",
+    ),
+    SPANSCRIPT_LOGS: (
+        "0",
+        "`1`: each entry of the transcript is also an OpenTelemetry log record, with a directory or without.",
     ),
     CAPTURE_CONTENT: (
         "NO_CONTENT",
@@ -54,9 +59,10 @@ DEFAULT_MAX_BYTES: Final = 1_000_000_000
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 """What is kept of one answer while it streams; what comes after is counted, not kept."""
 
-_T = TypeVar("_T", bound=str)
+_T = TypeVar("_T")
 _LOG = logging.getLogger("spanscript")
 _WRITE_MODES: Final[Mapping[str, WriteMode]] = {"inline": "inline", "sync": "sync"}
+_SWITCHES: Final[Mapping[str, bool]] = {"": False, "0": False, "false": False, "1": True, "true": True}
 _CAPTURES: Final[Mapping[str, Capture]] = {
     "": "NO_CONTENT",
     "NO_CONTENT": "NO_CONTENT",
@@ -74,12 +80,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         directory: Where the transcript goes; `None`: no transcript is written.
         max_bytes: Size at which the live file is rotated; 0: never.
         write: How sure a written line is, see `SPANSCRIPT_WRITE`.
+        logs: Whether each entry of the transcript is also a log record; needs no directory.
         capture: Whether content goes on spans, on events, on both or on neither.
     """
 
     directory: str | None = None
     max_bytes: int = DEFAULT_MAX_BYTES
     write: WriteMode = "inline"
+    logs: bool = False
     capture: Capture = "NO_CONTENT"
 
     @classmethod
@@ -91,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             write=_one_of(
                 _WRITE_MODES, SPANSCRIPT_WRITE, environ.get(SPANSCRIPT_WRITE, "").lower(), "inline"
             ),
+            logs=_one_of(_SWITCHES, SPANSCRIPT_LOGS, environ.get(SPANSCRIPT_LOGS, "").strip().lower(), False),
             capture=_one_of(
                 _CAPTURES, CAPTURE_CONTENT, environ.get(CAPTURE_CONTENT, "").upper(), "NO_CONTENT"
             ),

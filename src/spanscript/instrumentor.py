@@ -43,9 +43,9 @@ def instrument(
     Args:
         tracer_provider: Where spans go; default: the global provider, also if it is set later.
         meter_provider: Where metrics go; default likewise.
-        logger_provider: Where content events go; default likewise.
+        logger_provider: Where content events and the log records of entries go; default likewise.
         **settings: Fields of `spanscript.Settings`, in place of the environment's: `directory`,
-            `max_bytes`, `write`, `capture`.
+            `max_bytes`, `write`, `logs`, `capture`.
 
     Returns:
         A function that takes every hook off again.

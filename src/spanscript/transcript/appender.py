@@ -19,6 +19,7 @@ from spanscript.transcript.blobs import BlobWriter
 from spanscript.transcript.conversation import Conversation, Make
 from spanscript.transcript.entries import Entry, Stamp
 from spanscript.transcript.livefile import LiveFile, reason_of
+from spanscript.transcript.nofile import NoBlobs, NoFile
 
 RETRY_SECONDS: Final = 1.0
 """After an error the file is left alone for so long: a sick file system must not slow the app."""
@@ -33,6 +34,13 @@ class Trouble(Struct, frozen=True):
     reason: str
     detail: str
     dropped: int = 0
+
+
+class Lines(Struct, frozen=True):
+    """The lines of one event, in the file or (if they could not be written) not; and when it happened."""
+
+    data: bytes
+    time_ns: int
 
 
 class _Event(Struct):
@@ -55,15 +63,20 @@ class Appender:
 
     Attributes:
         id: 8 hex digits that name this writer.
-        troubles: What went wrong and was not yet told; whoever tells of it takes it away.
+        untold: What was made and what went wrong; whoever tells of it takes it away.
     """
 
     def __init__(
-        self, file: LiveFile, blobs: BlobWriter, introduce: Callable[[], Entry], *, durable: bool
+        self,
+        file: LiveFile | NoFile,
+        blobs: BlobWriter | NoBlobs,
+        introduce: Callable[[], Entry],
+        *,
+        durable: bool,
     ) -> None:
         """*introduce* gives the writer's first line in a file. *durable*: sync after each event."""
         self.id = os.urandom(4).hex()
-        self.troubles: list[Trouble] = []
+        self.untold: list[Lines | Trouble] = []
         self._file = file
         self._blobs = blobs
         self._introduce = introduce
@@ -106,6 +119,8 @@ class Appender:
             raise
         finally:
             self._file.leave()
+            if event.data:
+                self.untold.append(Lines(event.data, time_ns))
         self._note_file_trouble()
         return event.settled and (not self._durable or self._sync())
 
@@ -165,17 +180,17 @@ class Appender:
 
     def _lose(self, reason: str, detail: str, dropped: int) -> None:
         self._lost[reason] = self._lost.get(reason, 0) + dropped
-        self.troubles.append(Trouble(reason, detail, dropped))
+        self.untold.append(Trouble(reason, detail, dropped))
 
     def _sync(self) -> bool:
         try:
             self._file.sync()
         except OSError as error:
-            self.troubles.append(Trouble(f"sync {reason_of(error)}", error.strerror or ""))
+            self.untold.append(Trouble(f"sync {reason_of(error)}", error.strerror or ""))
             return False
         return True
 
     def _note_file_trouble(self) -> None:
         trouble, self._file.trouble = self._file.trouble, None
         if trouble is not None:
-            self.troubles.append(Trouble(f"rotation {reason_of(trouble)}", trouble.strerror or ""))
+            self.untold.append(Trouble(f"rotation {reason_of(trouble)}", trouble.strerror or ""))

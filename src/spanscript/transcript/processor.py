@@ -24,7 +24,7 @@ from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
 from spanscript.transcript import entries
 from spanscript.transcript.conversation import request_entries
 from spanscript.transcript.entries import SpanIds
-from spanscript.transcript.writer import Writer
+from spanscript.transcript.writer import Listener, Writer
 
 EXCHANGE = "spanscript.exchange"
 """Where the OpenTelemetry context holds the attempt whose span is started with it."""
@@ -38,24 +38,29 @@ class TranscriptProcessor(SpanProcessor):
     The calls themselves are seen once `spanscript.instrument()` was called.
 
     Args:
-        directory: Made with mode 0700 if it is missing.
+        directory: Made with mode 0700 if it is missing; `None`: no file, but for *listener* alone.
         max_bytes: Size at which the live file is renamed and a new one begun; 0: never.
         write: `inline`, or `sync` for an fdatasync after each event.
         on_lost: Told the reason and the number of entries that could not be written.
+        listener: Gets the lines too.
     """
 
     _living: ClassVar[WeakSet[TranscriptProcessor]] = WeakSet()
 
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        directory: str | os.PathLike[str] | None,
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
         write: WriteMode = "inline",
         on_lost: Callable[[str, int], None] | None = None,
+        listener: Listener | None = None,
     ) -> None:
-        self.directory = os.path.abspath(directory)  # noqa: PTH100  # a link is followed when it is opened
-        self._writer = Writer(self.directory, max_bytes=max_bytes, mode=write, on_lost=on_lost)
+        # A link is followed when it is opened.
+        self.directory = None if directory is None else os.path.abspath(directory)  # noqa: PTH100
+        self._writer = Writer(
+            self.directory, max_bytes=max_bytes, mode=write, on_lost=on_lost, listener=listener
+        )
         self._attempts: dict[int, Attempt] = {}
         self.stopped = False
         """Whether no more attempts are begun in it."""
@@ -64,13 +69,22 @@ class TranscriptProcessor(SpanProcessor):
     @classmethod
     def is_on(cls) -> bool:
         """Whether any transcript is being written in this process."""
-        return any(not processor.stopped for processor in cls._living)
+        return any(processor._is_wanted() for processor in cls._living)  # noqa: SLF001  # its own
+
+    @property
+    def listener(self) -> Listener | None:
+        """Who gets the lines, beside the file or instead of one."""
+        return self._writer.listener
+
+    @listener.setter
+    def listener(self, listener: Listener | None) -> None:
+        self._writer.listener = listener
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Write the request, if this is the span of an attempt."""
-        attempt = parent_context.get(EXCHANGE) if parent_context and not self.stopped else None
+        attempt = parent_context.get(EXCHANGE) if parent_context else None
         context = span.get_span_context()
-        if isinstance(attempt, Attempt) and attempt.running and context is not None:
+        if isinstance(attempt, Attempt) and attempt.running and context is not None and self._is_wanted():
             self._begin(attempt, context, span.resource)
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -92,6 +106,12 @@ class TranscriptProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  # the SDK's signature
         """Nothing is pending: lines are written when they happen."""
         return True
+
+    def _is_wanted(self) -> bool:
+        """Whether attempts are begun in it: not where nobody would get them."""
+        if self.stopped:
+            return False
+        return self.directory is not None or (self.listener is not None and self.listener.is_on())
 
     @guarded
     def _begin(self, attempt: Attempt, context: SpanContext, resource: Resource) -> None:

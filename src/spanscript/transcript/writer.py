@@ -16,16 +16,17 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
 from spanscript.transcript import entries
-from spanscript.transcript.appender import INTERRUPTED, Appender, Trouble
+from spanscript.transcript.appender import INTERRUPTED, Appender, Lines, Trouble
 from spanscript.transcript.blobs import BlobWriter
 from spanscript.transcript.conversation import Make
 from spanscript.transcript.livefile import LiveFile
+from spanscript.transcript.nofile import NoBlobs, NoFile
 
 _LOG = logging.getLogger("spanscript")
 _writers: Final[weakref.WeakSet[Writer]] = weakref.WeakSet()
@@ -33,6 +34,16 @@ _process = object()
 """Stands for this process; another one in each forked child."""
 _fork_lock = threading.RLock()
 """Held while a forked child's first threads agree on their new state."""
+
+
+class Listener(Protocol):
+    """Gets the lines of each event after they were written, in the thread of the event, without a lock."""
+
+    def is_on(self) -> bool:
+        """Whether it wants any."""
+
+    def take(self, lines: bytes, time_ns: int) -> object:
+        """The *lines* of one event, each with its newline, and when it happened; it must not raise."""
 
 
 class _Pending(Struct):
@@ -60,10 +71,10 @@ class _State:
             pending = self.queue.popleft()
             pending.written = self.appender.append(pending.make, pending.time_ns)
 
-    def take_troubles(self) -> list[Trouble]:
-        """What went wrong and is not yet told; with the lock held."""
-        troubles, self.appender.troubles = self.appender.troubles, []
-        return troubles
+    def take_untold(self) -> list[Lines | Trouble]:
+        """What was made, what went wrong and is not yet told; with the lock held."""
+        untold, self.appender.untold = self.appender.untold, []
+        return untold
 
 
 class Writer:
@@ -72,29 +83,31 @@ class Writer:
 
     Attributes:
         service_name: Told in each file's first line; may be set until then.
+        listener: Gets all lines; may be set at any time.
     """
 
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        directory: str | os.PathLike[str] | None,
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
         mode: WriteMode = "inline",
-        service_name: str | None = None,
+        listener: Listener | None = None,
         on_lost: Callable[[str, int], object] | None = None,
     ) -> None:
         """
         Nothing is opened until there is something to write.
 
         Args:
-            directory: Made with mode 0700 if it is missing.
+            directory: Made with mode 0700 if it is missing; `None`: no file, but for *listener* alone.
             max_bytes: The file is rotated when it has so many; 0: never.
             mode: `inline`: what is written survives the process; `sync`: and power loss.
-            service_name: See the attribute.
+            listener: See the attribute.
             on_lost: Called with a reason and how many lines were lost, outside of all locks.
         """
-        self.service_name = service_name
-        self._directory = _absolute(os.fspath(directory))
+        self.service_name: str | None = None
+        self.listener = listener
+        self._directory = None if directory is None else _absolute(os.fspath(directory))
         self._max_bytes = max_bytes
         self._durable = mode == "sync"
         self._on_lost = on_lost
@@ -126,13 +139,13 @@ class Writer:
         self._with_state(None)
 
     def _with_state(self, pending: _Pending | None) -> None:
-        """Append *pending* and whatever else waits; `None`: close. Then tell of troubles, unlocked."""
+        """Append *pending* and whatever else waits; `None`: close. Then tell of it, unlocked."""
         state = self._current()
         if pending is not None:
             state.queue.append(pending)
         if state.is_mine():
             return  # a finalizer or a signal handler interrupted this thread's own writing, which goes on
-        troubles: list[Trouble] = []
+        untold: list[Lines | Trouble] = []
         try:
             while True:
                 with state.lock:
@@ -141,25 +154,32 @@ class Writer:
                         if pending is None:
                             self._close(state)
                     finally:
-                        troubles += state.take_troubles()
+                        untold += state.take_untold()
                 if not state.queue:  # a finalizer may have come after the last look
                     break
         finally:
-            for trouble in troubles:
-                self._tell(trouble)
+            for item in untold:
+                if isinstance(item, Lines):
+                    self._hand_on(item)
+                else:
+                    self._tell(item)
 
     def _close(self, state: _State) -> None:
         state.appender.close()
         if self._state is state:
             self._state = self._new_state()
 
+    def _hand_on(self, lines: Lines) -> None:
+        if self.listener is not None:
+            self.listener.take(lines.data, lines.time_ns)
+
     def _tell(self, trouble: Trouble) -> None:
         if trouble.reason not in self._told:
             self._told.add(trouble.reason)
             _LOG.log(
                 logging.INFO if trouble.reason == INTERRUPTED else logging.WARNING,
-                "Transcript in %s: %s%s. The app is not affected. This is not logged again.",
-                self._directory,
+                "Transcript %s: %s%s. The app is not affected. This is not logged again.",
+                f"in {self._directory}" if self._directory else "without a file",
                 f"{trouble.reason} ({trouble.detail})",
                 "; lines are lost until it works again" if trouble.dropped else "",
             )
@@ -178,8 +198,10 @@ class Writer:
         return state
 
     def _new_state(self) -> _State:
-        file = LiveFile(self._directory, max_bytes=self._max_bytes, durable=self._durable)
         introduce = lambda: entries.transcript_open(self.service_name)  # noqa: E731
+        if self._directory is None:
+            return _State(Appender(NoFile(self._max_bytes), NoBlobs(), introduce, durable=False))
+        file = LiveFile(self._directory, max_bytes=self._max_bytes, durable=self._durable)
         blobs = BlobWriter(self._directory, durable=self._durable)
         return _State(Appender(file, blobs, introduce, durable=self._durable))
 
