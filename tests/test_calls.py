@@ -55,7 +55,7 @@ class Tries:
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def wants(self, status: int | None, headers: Any) -> bool:
+    def wants(self, status: int | None, headers: Any, error: BaseException | None) -> bool:
         return status == 429
 
 

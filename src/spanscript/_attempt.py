@@ -48,8 +48,15 @@ class RetryPolicy(Protocol):
     def limit(self) -> int:
         """How many times it tries again at most."""
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after this status (`None`: no answer came), tries permitting."""
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """
+        Whether it tries again, tries permitting.
+
+        Args:
+            status: Of the answer that it got, if that tells of a failure; else `None`, and *error* is one.
+            headers: What is kept of that answer's.
+            error: What was raised while it sent the request or read the answer, if anything was.
+        """
 
 
 class LentRetries(Struct, frozen=True):
@@ -63,9 +70,9 @@ class LentRetries(Struct, frozen=True):
         """Likewise, counted from the outer call's first attempt; none are none."""
         return self.own.limit and self.first + self.own.limit
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
         """What the client that does it says."""
-        return self.own.wants(status, headers)
+        return self.own.wants(status, headers, error)
 
 
 class Clock:
@@ -204,8 +211,6 @@ class Attempt:
     @guarded
     def fail(self, error: BaseException) -> None:
         """End by an exception that was raised while sending or reading."""
-        if self.http_status is None and self.legs:
-            self.http_status = self.legs[-1]
         self._end("closed", error)
 
     def _end(self, how: End, error: BaseException | None = None) -> None:
@@ -226,7 +231,7 @@ class Attempt:
             started_ns=self.started_ns,
             ended_ns=self._clock.wall(self._last) if dropped else self._clock.now(),
             first_chunk_ns=self._clock.wall(self._first) if self._first is not None else None,
-            http_status=self.http_status,
+            http_status=self._last_status,
             request_id=next((self.headers[n] for n in _REQUEST_IDS if n in self.headers), None),
             reply=reply,
             failure=failure,
@@ -242,9 +247,14 @@ class Attempt:
             status="error",
             started_ns=self.started_ns,
             ended_ns=self._clock.now(),
-            http_status=self.http_status,
+            http_status=self._last_status,
             failure=failure,
         )
+
+    @property
+    def _last_status(self) -> int | None:
+        """Of its answer or, where an exception came instead, of the last one below it."""
+        return self.legs[-1] if self.http_status is None and self.legs else self.http_status
 
     @guarded
     def _read(self, how: End) -> Reply | None:
@@ -280,9 +290,9 @@ class Attempt:
             return "abandoned", None, None
         if not isinstance(error, Exception):
             return "cancelled", failure_of(error), False
-        status = self.http_status or 0
+        status = self._last_status or 0
         retryable = is_retryable_status(status) if status >= 400 else is_retryable_exception(error)
-        return self._failed(how, failure_of(error), retryable=retryable, raised=True)
+        return self._failed(how, failure_of(error), retryable=retryable, error=error)
 
     def _unfinished(self, how: End) -> Failure:
         if how == "whole" and not self.request.stream:
@@ -290,25 +300,24 @@ class Attempt:
         return Failure(INCOMPLETE_STREAM, "the answer ended before its last event")
 
     def _failed(
-        self, how: End, failure: Failure, *, retryable: bool, raised: bool = False
+        self, how: End, failure: Failure, *, retryable: bool, error: BaseException | None = None
     ) -> tuple[Status, Failure | None, bool | None]:
         if how == "superseded":
             return "retrying", failure, retryable
         policy = self.call.retry
-        if policy is None or policy.limit == 0 or not self._is_tried_again(policy, raised):
+        if policy is None or policy.limit == 0 or not self._is_tried_again(policy, error):
             return "error", failure, retryable
         more = self.request.attempt < policy.limit
         if self.call.returned and (more or (self.http_status or 0) < 400):
             return "error", failure, retryable  # the client's loop is over, and gave this on as an answer
         return ("retrying" if more else "retries_exhausted"), failure, retryable
 
-    def _is_tried_again(self, policy: RetryPolicy, raised: bool) -> bool:
+    def _is_tried_again(self, policy: RetryPolicy, error: BaseException | None) -> bool:
         """Whether the client's *policy* is to try again, tries permitting."""
-        status = self.http_status or 0
-        if status >= 400:
-            return policy.wants(status, self.headers)
-        # A client that has its answer asks no more, whatever the answer says.
-        return raised and policy.wants(None, self.headers)
+        status = self.http_status if (self.http_status or 0) >= 400 else None
+        if status is None and error is None:
+            return False  # a client that has its answer asks no more, whatever the answer says
+        return policy.wants(status, self.headers, error)
 
 
 def _is_finished(reply: Reply) -> bool:

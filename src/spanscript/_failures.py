@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -86,7 +86,12 @@ def is_retryable_status(status: int) -> bool:
 
 def is_retryable_exception(error: BaseException) -> bool:
     """Whether what was raised while sending or reading is worth another try."""
-    return any(base.__name__ in _RETRYABLE_EXCEPTIONS for base in type(error).__mro__)
+    return is_one_of(error, _RETRYABLE_EXCEPTIONS)
+
+
+def is_one_of(error: BaseException, names: Container[str]) -> bool:
+    """Whether *error* is of one of the classes *names*: no library need be imported to ask."""
+    return any(base.__name__ in names for base in type(error).__mro__)
 
 
 def is_retryable(status: int | None, failure: Failure) -> bool:

@@ -19,6 +19,7 @@ class Fault:
         steps: The provider's script.
         statuses: Of the attempts, in order, with a client that retries.
         raw: Likewise with one that does not; `None`: the first of them alone, as `error` unless it is ok.
+        raises: What the client sees as an exception, and not as a status: not all try again after all.
         kinds: To which rows it applies: `whole` (the body is there at once), `lazy` (a whole body that the
             app reads itself), `stream`.
         error: `error.type` of the last attempt, where it is the same for every row.
@@ -36,6 +37,7 @@ class Fault:
     steps: Sequence[str]
     statuses: Sequence[str]
     raw: Sequence[str] | None = None
+    raises: str | None = None
     kinds: tuple[str, ...] = ("whole", "lazy", "stream")
     error: str | None = None
     retries: int = 2
@@ -53,8 +55,11 @@ class Fault:
             and any(part in row.name for part in self.only)
         )
 
-    @property
-    def without_retries(self) -> Sequence[str]:
+    def statuses_of(self, row: Any) -> Sequence[str]:
+        """Of the attempts, with the client of *row*."""
+        tries_again = row.retries if self.raises is None else self.raises in row.again
+        if tries_again:
+            return self.statuses
         if self.raw is not None:
             return self.raw
         return ["ok" if self.statuses[0] == "ok" else "error"] if len(self.statuses) > 1 else self.statuses
@@ -65,6 +70,12 @@ STREAM = ("stream",)
 WHOLE = ("whole",)
 PLAIN = ("openai-chat-whole", "openai-chat-stream", "anthropic-messages-whole", "anthropic-messages-stream")
 SOME = (*PLAIN, "httpx-chat", "httpx2-chat", "requests-chat", "aiohttp-chat", "helper", "bedrock")
+TRYING = (
+    *("openai-chat-whole", "anthropic-messages-stream", "groq-chat-whole", "together-chat-whole"),
+    *("google-content", "google-vertex", "google-interaction", "mistralai-chat", "cohere-ClientV2-chat"),
+    *("boto3-converse", "aiobotocore-converse", "azure-inference-chat"),
+)
+"""Of each client that has retries one, whole or streamed; they wait as long as they like."""
 PARSED = ("-stream", "counted", "helper", "raw_stream")
 UNPARSED = ("lazy_stream", "post_stream")
 """Rows whose client looks into events, and rows where the app reads lines."""
@@ -79,7 +90,28 @@ FAULTS = (
     Fault("told_not_to", ["500 x-should-retry=false"], ["error"], only=PLAIN),
     Fault("overloaded", [f"529 {QUICK}", "ok"], ["retrying", "ok"], only=PLAIN),
     Fault("reset", ["reset"], ["error"], retries=0, typical=True),
-    Fault("reset_then_ok", ["reset", "ok"], ["retrying", "ok"], only=PLAIN[::3]),
+    Fault("reset_then_ok", ["reset", "ok"], ["retrying", "ok"], raises="reset", only=TRYING, typical=True),
+    Fault(
+        "reset_always",
+        ["reset"] * 2,
+        ["retrying", "retries_exhausted"],
+        raises="reset",
+        retries=1,
+        only=TRYING,
+        typical=True,
+    ),
+    Fault(
+        "cut_then_ok", ["cut", "ok"], ["retrying", "ok"], raises="cut", kinds=WHOLE, only=TRYING, typical=True
+    ),
+    Fault(
+        "timeout_then_ok",
+        ["hang", "ok"],
+        ["retrying", "ok"],
+        raises="timeout",
+        timeout=0.3,
+        only=TRYING,
+        typical=True,
+    ),
     Fault("gzip", ["gzip"], ["ok"], typical=True),
     Fault("slow", ["chunk_delay=0.005"], ["ok"], kinds=STREAM),
     Fault("bytewise", ["chunk_size=7"], ["ok"]),

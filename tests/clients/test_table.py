@@ -54,7 +54,7 @@ def test_table(row: Row, colour: str, fault: Fault, provider: Any, request: Any)
     assert seen == bare
     assert sent(provider) == bare_sent
     provider.wait_for(1, finished=True)
-    statuses = fault.statuses if row.retries else fault.without_retries
+    statuses = fault.statuses_of(row)
     call = one_call(recording, row, statuses, outer)
     attempts_are_requests(recording, provider)
     if statuses[-1] == "ok":

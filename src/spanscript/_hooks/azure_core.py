@@ -37,8 +37,8 @@ class Retries(Struct, frozen=True):
 
     limit: int
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """Whether it tries again; see `RetryPolicy`. A POST that raised something is not sent again."""
         return status is not None and ("retry-after" in headers or status in (500, 503, 504))
 
 

@@ -61,8 +61,8 @@ class Retries(Struct, frozen=True):
 
     limit: int
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """Whether it tries again; see `RetryPolicy`. It does after all that can be raised while it sends."""
         named = headers.get(ERROR_TYPE, "").partition(":")[0]
         return status is None or status in _STATUSES or named in _THROTTLED
 

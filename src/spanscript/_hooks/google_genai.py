@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calls
+from spanscript._failures import is_one_of
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS
 from spanscript._patch import Wrapper
@@ -26,6 +27,10 @@ CLIENT: Final = "google.genai"
 _ATTEMPTS: Final = 5
 _STATUSES: Final = (408, 429, 500, 502, 503, 504)
 """What it takes where its options say nothing; `_RETRY_…` of its own module go first."""
+
+_ERRORS_OF_AIOHTTP: Final = frozenset({"ClientOSError", "ServerDisconnectedError"})
+_ERRORS: Final = _ERRORS_OF_AIOHTTP | {"TimeoutException", "ConnectError"}
+"""What is raised that it tries again after; the others are httpx's."""
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
@@ -42,14 +47,15 @@ class Retries(Struct, frozen=True):
 
     limit: int
     statuses: tuple[int, ...]
+    errors: frozenset[str]
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """
-        Whether it tries again after *status*.
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """Whether it tries again; see `RetryPolicy`."""
+        return status in self.statuses if error is None else is_one_of(error, self.errors)
 
-        Of what is raised, it tries again after some: which is not known here, so none is promised.
-        """
-        return status in self.statuses
+
+_UNASKED: Final = Retries(1, (), _ERRORS_OF_AIOHTTP)
+"""Without options it does not try again, but once after what aiohttp raises where a connection is lost."""
 
 
 class _Hook:
@@ -79,10 +85,10 @@ class _Hook:
 
     def _retries(self, options: Any) -> Retries:
         if options is None:
-            return Retries(limit=0, statuses=())
+            return _UNASKED
         attempts = self._attempts if options.attempts is None else options.attempts
         statuses = options.http_status_codes or self._statuses
-        return Retries(limit=max(0, attempts - 1), statuses=tuple(statuses))
+        return Retries(max(0, attempts - 1), tuple(statuses), _ERRORS)
 
 
 def _said(options: Any) -> Any:

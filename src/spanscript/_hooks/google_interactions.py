@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from msgspec import Struct
-
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calls
 from spanscript._hooks import stainless
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS
+from spanscript._hooks._speakeasy import retries_of
 from spanscript._hooks.google_genai import CLIENT
 from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_host
@@ -33,21 +32,6 @@ def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
     }
 
 
-class Retries(Struct, frozen=True):
-    """A `RetryConfig` of theirs that counts tries, and statuses such as `429` and `5XX`."""
-
-    limit: int
-    statuses: tuple[str, ...]
-
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """
-        Whether it tries again after *status*.
-
-        Of what is raised, it tries again after some: which is not known here, so none is promised.
-        """
-        return status is not None and not {str(status), f"{status // 100}XX"}.isdisjoint(self.statuses)
-
-
 def _describe(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
     request = kwargs["request"] if "request" in kwargs else args[1]
     url = request.url
@@ -61,12 +45,6 @@ def _describe(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo |
         provider=provider_of_host(url.host) or match.dialects[0].provider,
         server_address=url.host,
         server_port=url.port or PORTS.get(url.scheme),
-        retry=_retries(*retry) if retry else None,
+        # What is raised gets another name before its loop sees it, and is not tried again.
+        retry=retries_of(retry, frozenset()),
     )
-
-
-def _retries(config: Any, statuses: list[str]) -> Retries | None:
-    if config.strategy != "attempt-count-backoff":
-        return None
-    codes = tuple(code.upper() for code in config.status_codes_override or statuses)
-    return Retries(config.max_retries or 0, codes)

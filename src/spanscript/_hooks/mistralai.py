@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final, Literal
 
@@ -18,10 +17,14 @@ from spanscript import _dialects
 from spanscript._calls import CallInfo, Calls
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS
+from spanscript._hooks._speakeasy import retries_of
 from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_host
 
 _PROVIDER: Final = "mistral_ai"
+_ERRORS: Final = frozenset({"NetworkError", "TimeoutException"})
+_ERRORS_BEFORE_2: Final = frozenset({"ConnectError", "TimeoutException"})
+"""What is raised that it tries again after, by httpx's classes."""
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
@@ -31,30 +34,6 @@ def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
         "BaseSDK.do_request": around(calls, describe),
         "BaseSDK.do_request_async": around_async(calls, describe),
     }
-
-
-class Retries:
-    """
-    A `RetryConfig` of theirs and the statuses that it is for, such as `429` and `5XX`.
-
-    It limits no count but the time; only while that lasts is there another try.
-    """
-
-    def __init__(self, config: Any, statuses: Sequence[str]) -> None:
-        self._statuses = tuple(getattr(config, "status_codes_override", None) or statuses)
-        self._connections = bool(config.retry_connection_errors)
-        self._until = time.monotonic() + config.backoff.max_elapsed_time / 1000
-
-    @property
-    def limit(self) -> int:
-        """As many as there are, until the time is over; then no attempt is followed by another."""
-        return sys.maxsize if time.monotonic() <= self._until else -1
-
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
-        if status is None:
-            return self._connections
-        return str(status) in self._statuses or f"{status // 100}XX" in map(str.upper, self._statuses)
 
 
 class _Hook:
@@ -76,10 +55,15 @@ class _Hook:
             model=match.model,
             server_address=url.host,
             server_port=url.port or PORTS.get(url.scheme),
-            retry=Retries(*retry) if retry and retry[0].strategy == "backoff" else None,
+            retry=retries_of(retry, _errors_of(retry)),
             traced=tracing == "current",
             counted=tracing == "beside",
         )
+
+
+def _errors_of(retry: tuple[Any, Any] | None) -> frozenset[str]:
+    home = sys.modules.get(type(retry[0]).__module__) if retry else None
+    return _ERRORS if hasattr(home, "_is_transport_error") else _ERRORS_BEFORE_2
 
 
 def _own_tracing(configuration: Any) -> Literal["current", "beside"] | None:

@@ -15,12 +15,14 @@ from msgspec import Struct
 
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calls
-from spanscript._failures import retry_after_ms
+from spanscript._failures import is_one_of, retry_after_ms
 from spanscript._hooks._calling import around, around_async
 from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_class, provider_of_host
 
 _SHOULD_RETRY: Final[Mapping[str, bool]] = {"true": True, "false": False}
+_ERRORS: Final = frozenset({"RequestError", "SSLError", "EndOfStream"})
+"""What `request_exceptions` gives where a release has it."""
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
@@ -36,16 +38,18 @@ class Retries(Struct, frozen=True):
     """
     The retry policy of these SDKs, as `BaseClient._should_retry` has it.
 
-    `longest_ms`: a wait that the server asks for and that is longer is not waited for: no retry.
+    `longest_ms`: a wait that the server asks for and that is longer is not waited for: no retry. `errors`:
+    the classes of what is raised that it tries again after; `None`: after whatever it is.
     """
 
     limit: int
     longest_ms: float
+    errors: frozenset[str] | None = None
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """Whether it tries again; see `RetryPolicy`."""
         if status is None:
-            return True
+            return error is not None and (self.errors is None or is_one_of(error, self.errors))
         wait = retry_after_ms(headers)
         if wait is not None and wait > self.longest_ms:
             return False
@@ -57,6 +61,7 @@ class _Hook:
     def __init__(self, module: ModuleType) -> None:
         self._client = module.__name__.partition("._")[0]
         self._longest_ms = 1000 * getattr(module, "MAX_RETRY_AFTER_DELAY", float("inf"))
+        self._errors = _ERRORS if hasattr(module, "request_exceptions") else None
 
     def describe(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:
         options = kwargs["options"] if "options" in kwargs else args[1]
@@ -77,7 +82,7 @@ class _Hook:
             model=model if isinstance(model, str) else match.model,
             server_address=base.host,
             server_port=base.port or (443 if base.scheme == "https" else 80),
-            retry=Retries(limit=options.get_max_retries(instance.max_retries), longest_ms=self._longest_ms),
+            retry=Retries(options.get_max_retries(instance.max_retries), self._longest_ms, self._errors),
             # Its own tracing, or somebody's wrapper that is inside ours because it was there before.
             traced=getattr(instance, "_tracer", None) is not None or hasattr(wrapped, "__wrapped__"),
         )

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from spanscript import _dialects
 from spanscript._calls import CallInfo, Calls
+from spanscript._failures import is_one_of
 from spanscript._hooks import stainless
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS
@@ -21,6 +22,7 @@ from spanscript._patch import Wrapper
 from spanscript._providers import provider_of_host
 
 _CLIENT: Final = "together"
+_ERRORS: Final = frozenset({"RequestException"})
 
 
 def wrappers(module: ModuleType, calls: Calls) -> Mapping[str, Wrapper]:
@@ -38,9 +40,11 @@ class Retries(Struct, frozen=True):
 
     limit: int
 
-    def wants(self, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Whether it tries again after *status* (`None`: no answer came)."""
-        return status is None or status == 429 or 500 <= status < 600
+    def wants(self, status: int | None, headers: Mapping[str, str], error: BaseException | None) -> bool:
+        """Whether it tries again; see `RetryPolicy`."""
+        if status is None:
+            return error is not None and is_one_of(error, _ERRORS)
+        return status == 429 or 500 <= status < 600
 
 
 def _describe(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> CallInfo | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 from apps import SAID, App, now
@@ -11,6 +14,8 @@ from apps import SAID, App, now
 from rows.row import ASKED, KEY, Row, Told, loaded, method
 
 MODEL = "command-a-03-2025"
+_RELEASE = next((int(d.version.split(".")[0]) for d in metadata.distributions(name="cohere")), 0)
+_AGAIN_IF_CUT = {"retry_remote_protocol_errors": True}
 
 
 def _create(client: str, app: App) -> Any:
@@ -18,9 +23,11 @@ def _create(client: str, app: App) -> Any:
     return kind(api_key=KEY, base_url=app.provider.url, timeout=app.options["timeout"])
 
 
-async def _ask(name: str, body: Mapping[str, Any], retries: bool, app: App, client: Any) -> None:
-    options = {"max_retries": app.fault.retries if retries else 0}
-    answer = await now(method(client, name)(**body, request_options=options))
+async def _ask(
+    name: str, body: Mapping[str, Any], retries: bool, options: Mapping[str, Any], app: App, client: Any
+) -> None:
+    tries = {"max_retries": app.fault.retries if retries else 0}
+    answer = await now(method(client, name)(**body, request_options={**options, **tries}))
     if not name.endswith("stream"):
         return app.see(answer)
     held = [answer]
@@ -28,14 +35,21 @@ async def _ask(name: str, body: Mapping[str, Any], retries: bool, app: App, clie
     return await app.read(held)
 
 
-def _row(client: str, name: str, body: Mapping[str, Any], told: Callable[[str], Told], retries: bool) -> Row:
+def _row(
+    client: str,
+    name: str,
+    body: Mapping[str, Any],
+    told: Callable[[str], Told],
+    retries: bool,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Row:
     streams = name.endswith("stream")
     return Row(
         name=f"cohere-{client}-{name}",
         client="cohere",
         api=told(str(body["model"])),
         create=partial(_create, client),
-        ask=partial(_ask, name, body, retries),
+        ask=partial(_ask, name, body, retries, options),
         kind="stream" if streams else "whole",
         retries=retries,
         # An error of its own has a status, and a stream that nobody reads is never asked for.
@@ -56,6 +70,11 @@ _embed, _rerank = _told("cohere_embed", "embeddings"), _told("rerank", "rerank")
 
 ROWS = (
     _row("ClientV2", "chat", _CHAT, _told("cohere_chat"), retries=True),
+    replace(
+        _row("ClientV2", "chat", _CHAT, _told("cohere_chat"), retries=True, options=_AGAIN_IF_CUT),
+        name="cohere-ClientV2-chat-replayed",
+        again=frozenset({"cut"} if _RELEASE >= 7 else ()),
+    ),
     _row("ClientV2", "chat_stream", _CHAT, _told("cohere_chat"), retries=False),
     _row("ClientV2", "embed", {**_EMBED, "embedding_types": ["float"]}, _embed, retries=False),
     _row("ClientV2", "rerank", _RERANK, _rerank, retries=False),

@@ -116,6 +116,13 @@ _CASES = (
 )
 
 
+def _again(colour: str, create: Any) -> frozenset[str]:
+    """By httpx or, async, by aiohttp: not every exception of theirs. What interactions raise they rename."""
+    if create is _interactions:
+        return frozenset({"reset", "cut", "timeout"} if _RELEASE < 2 else ())
+    return frozenset({"timeout" if colour == "sync" else "reset"})
+
+
 def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
     """Faults that have another meaning for these."""
     if create is _interactions:
@@ -130,7 +137,8 @@ def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
         # Of aiohttp as much is taken as has come: often all.
         yield from ("break", "close", "malformed", "stream_badframe")
     if colour == "async" and _RELEASE < 2:
-        yield "reset"  # it is tried again once, unasked
+        # It is tried again once, unasked, after seconds.
+        yield from ("reset", "reset_then_ok", "reset_always")
 
 
 def _rows() -> Iterator[Row]:
@@ -144,6 +152,7 @@ def _rows() -> Iterator[Row]:
             kind=kind,
             colours=(colour,),
             retries=True,
+            again=_again(colour, create),
             skips=frozenset(_skipped(colour, kind, create)),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,9 @@ from rows.row import ASKED, KEY, Row, Told, loaded, method
 
 MODEL = "mistral-small-latest"
 _FOREVER_MS = 60_000
+_RELEASE = next((int(d.version.split(".")[0]) for d in metadata.distributions(name="mistralai")), 0)
+_AGAIN = frozenset({"timeout", "reset"} if _RELEASE >= 2 else {"timeout"})
+"""It was for connections that could not be made, not for those that broke, before version 2."""
 
 
 def _client_and_utils() -> tuple[ModuleType, ModuleType]:
@@ -54,8 +58,9 @@ def _rows(api: Told, path: str, body: Mapping[str, Any]) -> Iterator[Row]:
         ask=partial(_ask, path, body),
         kind="stream" if name == "stream" else "whole",
         retries=True,
+        again=_AGAIN,
         # Its tries are limited in time, not in number; an error of its own wire APIs has a status.
-        skips=frozenset({"exhausted", "whole_error"}),
+        skips=frozenset({"exhausted", "reset_always", "whole_error"}),
     )
 
 

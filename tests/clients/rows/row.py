@@ -44,6 +44,7 @@ class Row:
         colours: In which it can be had.
         retries: Whether the client tries again by itself, `app.fault.retries` times, with no delay to speak
             of where the server says `retry-after-ms=1`.
+        again: After which faults that it sees as an exception (see `Fault.raises`) it tries again.
         skips: Names of faults that mean something else to this client.
         thorough: Whether it is run with every fault, and not only with those that are typical.
     """
@@ -56,6 +57,7 @@ class Row:
     kind: Kind
     colours: tuple[str, ...] = COLOURS
     retries: bool = False
+    again: frozenset[str] = frozenset()
     skips: frozenset[str] = frozenset()
     thorough: bool = False
 

@@ -138,6 +138,7 @@ def rows(
             ask=partial(_ask, api, mode),
             kind=_KINDS.get(mode, "stream"),
             retries=True,
+            again=frozenset({"reset", "cut", "timeout"}),
             skips=skips,
             thorough=thorough,
         )

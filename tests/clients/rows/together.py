@@ -42,7 +42,7 @@ def _rows() -> Iterator[Row]:
 def _of_version_1(row: Row) -> Iterator[Row]:
     """Its async client does not try again, and its sync one takes any `DONE` for the end of a stream."""
     yield replace(row, colours=("sync",))
-    yield replace(row, colours=("async",), retries=False)
+    yield replace(row, colours=("async",), retries=False, again=frozenset())
 
 
 ROWS = tuple(each for row in _rows() for each in (_of_version_1(row) if _is_legacy() else (row,)))
