@@ -164,7 +164,9 @@ _MEANT_OTHERWISE = frozenset(
 _WAITS_ON = frozenset({"stream_badframe"})
 """aiohttp does so after a transfer coding that is broken, at most times; its own rows leave this out too."""
 
-_row = partial(Row, retries=True, again=frozenset({"reset", "timeout"}), skips=_MEANT_OTHERWISE)
+_row = partial(
+    Row, retries=True, again=frozenset({"reset", "timeout", "unreachable"}), skips=_MEANT_OTHERWISE
+)
 
 ROWS = (
     *(
@@ -189,7 +191,9 @@ ROWS = (
             _in_context(ask),
             kind,
             colours=("async",),
-            again=frozenset({"reset", "cut", "timeout"}),  # boto3 takes a body that was cut for a whole one
+            again=frozenset(
+                {"reset", "cut", "timeout", "unreachable"}
+            ),  # boto3 takes a body that was cut for a whole one
             skips=_MEANT_OTHERWISE | _WAITS_ON,
         )
         for name, told, ask, kind in _ways()

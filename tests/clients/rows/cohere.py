@@ -15,6 +15,7 @@ from rows.row import ASKED, KEY, Row, Told, loaded, method
 
 MODEL = "command-a-03-2025"
 _RELEASE = next((int(d.version.split(".")[0]) for d in metadata.distributions(name="cohere")), 0)
+_AGAIN = frozenset({"unreachable"} if _RELEASE >= 6 else ())
 _AGAIN_IF_CUT = {"retry_remote_protocol_errors": True}
 
 
@@ -52,6 +53,7 @@ def _row(
         ask=partial(_ask, name, body, retries, options),
         kind="stream" if streams else "whole",
         retries=retries,
+        again=_AGAIN if retries else frozenset(),
         # An error of its own has a status, and a stream that nobody reads is never asked for.
         skips=frozenset({"never_read" if streams else "whole_error"}),
     )
@@ -73,7 +75,7 @@ ROWS = (
     replace(
         _row("ClientV2", "chat", _CHAT, _told("cohere_chat"), retries=True, options=_AGAIN_IF_CUT),
         name="cohere-ClientV2-chat-replayed",
-        again=frozenset({"cut"} if _RELEASE >= 7 else ()),
+        again=_AGAIN | ({"cut"} if _RELEASE >= 7 else ()),
     ),
     _row("ClientV2", "chat_stream", _CHAT, _told("cohere_chat"), retries=False),
     _row("ClientV2", "embed", {**_EMBED, "embedding_types": ["float"]}, _embed, retries=False),

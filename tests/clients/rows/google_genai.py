@@ -119,8 +119,8 @@ _CASES = (
 def _again(colour: str, create: Any) -> frozenset[str]:
     """By httpx or, async, by aiohttp: not every exception of theirs. What interactions raise they rename."""
     if create is _interactions:
-        return frozenset({"reset", "cut", "timeout"} if _RELEASE < 2 else ())
-    return frozenset({"timeout" if colour == "sync" else "reset"})
+        return frozenset({"reset", "cut", "timeout", "unreachable"} if _RELEASE < 2 else ())
+    return frozenset({"timeout" if colour == "sync" else "reset", "unreachable"})
 
 
 def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _skipped(colour: str, kind: str, create: Any) -> Iterator[str]:
         yield from ("break", "close", "malformed", "stream_badframe")
     if colour == "async" and _RELEASE < 2:
         # It is tried again once, unasked, after seconds.
-        yield from ("reset", "reset_then_ok", "reset_always")
+        yield from ("reset", "reset_then_ok", "reset_always", "unreachable")
 
 
 def _rows() -> Iterator[Row]:

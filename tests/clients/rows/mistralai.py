@@ -60,7 +60,7 @@ def _rows(api: Told, path: str, body: Mapping[str, Any]) -> Iterator[Row]:
         retries=True,
         again=_AGAIN,
         # Its tries are limited in time, not in number; an error of its own wire APIs has a status.
-        skips=frozenset({"exhausted", "reset_always", "whole_error"}),
+        skips=frozenset({"exhausted", "reset_always", "unreachable", "whole_error"}),
     )
 
 

@@ -138,7 +138,7 @@ def rows(
             ask=partial(_ask, api, mode),
             kind=_KINDS.get(mode, "stream"),
             retries=True,
-            again=frozenset({"reset", "cut", "timeout"}),
+            again=frozenset({"reset", "cut", "timeout", "unreachable"}),
             skips=skips,
             thorough=thorough,
         )
