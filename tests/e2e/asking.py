@@ -18,7 +18,7 @@ client = openai.OpenAI(base_url=os.environ["PROVIDER"] + "/v1", api_key="unused"
 for order in sys.stdin:
     for _ in range(int(order)):
         client.chat.completions.create(
-            model="gpt-5", messages=[{"role": "user", "content": "x" * int(os.environ["CHARACTERS"])}]
+            model="gpt-5", messages=[{"role": "user", "content": "word " * int(os.environ["WORDS"])}]
         )
     print("asked", flush=True)
 """
@@ -53,7 +53,7 @@ class Asking:
 
 
 @contextmanager
-def asking(provider: Any, directory: Path, *, characters: int = 20, **environment: str) -> Iterator[Asking]:
+def asking(provider: Any, directory: Path, *, words: int = 4, **environment: str) -> Iterator[Asking]:
     """Start the app; it is killed if the test leaves it running."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "SPANSCRIPT_"))}
     with subprocess.Popen(
@@ -61,7 +61,7 @@ def asking(provider: Any, directory: Path, *, characters: int = 20, **environmen
         env={
             **kept,
             "PROVIDER": provider.url,
-            "CHARACTERS": str(characters),
+            "WORDS": str(words),
             "SPANSCRIPT_DIR": str(directory),
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_LOGS_EXPORTER": "none",
