@@ -36,7 +36,7 @@ except openai.InternalServerError:
 
 
 def run_app(code: str, provider, tmp_path: Path, **environment: str) -> list[dict]:
-    """Run *code* as a user would; returns the transcript's entries."""
+    """Run *code* as a user would; returns the entries of the transcript, if there is one."""
     app = tmp_path / "app.py"
     app.write_text(code)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "SPANSCRIPT_"))}
@@ -54,7 +54,8 @@ def run_app(code: str, provider, tmp_path: Path, **environment: str) -> list[dic
         check=True,
         timeout=120,
     )
-    lines = (tmp_path / "run" / "llm_transcript.jsonl").read_bytes().splitlines()
+    file = tmp_path / "run" / "llm_transcript.jsonl"
+    lines = file.read_bytes().splitlines() if file.exists() else []
     return [json.loads(line) for line in lines]
 
 
