@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanscript import _wire
+from spanscript._asked import tool_count
 from spanscript._dialects import DIALECTS, find, read_params
 from spanscript._exchange import Event, Failure, Text, Thinking, ToolCall
 from spanscript._json import dumps, loads, members
@@ -75,6 +76,8 @@ def read_all(case):
         "messages": [plain(dialect.message(m)) for m in [*system, *map(json.loads, split.items)]],
         "reply": plain(whole_reply(case)),
     }
+    if split.tools:
+        read["tool_count"] = tool_count(dialect, split)
     return json.loads(json.dumps(read))
 
 

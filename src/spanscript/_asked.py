@@ -25,6 +25,14 @@ class Asked(Struct, frozen=True):
     prompt_chars: int | None = None
 
 
+def tool_count(dialect: Dialect, split: Split) -> int | None:
+    """Number of native tools offered; `None` if there is no array of them."""
+    if not split.tools:
+        return None
+    offered = elements(split.tools)
+    return sum(map(dialect.tools_in, offered)) if dialect.tools_in else len(offered)
+
+
 _STREAMED: Final = frozenset({"true", "sse"})
 """Words that ask for a stream, in forms and where a body names the format of the answer."""
 
@@ -68,6 +76,6 @@ class AskedReader:
             params=params,
             model=model if isinstance(model, str) else None,
             stream=_is_true(params.get("stream", match.stream)),
-            tool_count=len(elements(split.tools)) if split.tools else None,
+            tool_count=tool_count(dialect, split),
             prompt_chars=characters(split),
         )

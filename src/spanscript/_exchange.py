@@ -13,7 +13,7 @@ is not known is `None`: 0 means that the provider said 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -206,6 +206,7 @@ class Dialect(Struct, frozen=True):
             not look at. Raises what `spanscript._json.loads` raises.
         raw: Likewise for a whole answer that is no JSON object (audio, plain text), by its bytes and its
             content type. `None` if the wire API has no such answers.
+        tools_in: How many tools an element of the array of tools (raw JSON) offers. `None`: each is one.
         provider: `gen_ai.provider.name` where neither host nor client tells it. `None` for what many speak.
     """
 
@@ -222,7 +223,12 @@ class Dialect(Struct, frozen=True):
     ends: Callable[[Event], bool] | None = None
     parse: Callable[[bytes], Json] | None = None
     raw: Callable[[bytes, str], Json] | None = None
+    tools_in: Callable[[bytes], int] | None = None
     provider: str | None = None
+
+
+_CONVERSING: Final = frozenset({"chat", "generate_content"})
+"""Operations in which tools can be offered."""
 
 
 class Request(Struct, frozen=True):
@@ -244,7 +250,7 @@ class Request(Struct, frozen=True):
         model: From the body, or from the URL where the wire API has it there.
         stream: Whether the answer is asked for as a stream.
         params: Neutral name → value, see `Dialect.params`.
-        tool_count: Number of native tools offered.
+        tool_count: Number of native tools offered; `None` if there is no array of them.
         prompt_chars: Characters of system prompt, tools and messages as they stand in the body.
         iteration, stage: What the app says of itself, if it does.
     """
@@ -272,7 +278,7 @@ class Request(Struct, frozen=True):
     @property
     def tool_format(self) -> str | None:
         """`native` if tools were offered, else `text`; `None` where there is no conversation."""
-        if self.dialect.operation != "chat":
+        if self.dialect.operation not in _CONVERSING:
             return None
         return "native" if self.tool_count else "text"
 

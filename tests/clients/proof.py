@@ -73,6 +73,10 @@ def nothing_leaks(outer: Any) -> None:
     assert trace.get_current_span() is outer
 
 
+_FORMATS = {"chat": "text", "generate_content": "text"}
+"""Where tools can be offered; the rows offer none."""
+
+
 def one_call(recording: Any, row: Any, statuses: Sequence[str], outer: Any) -> Any:
     """Exactly one call span, with its attempts under it; give the call."""
     calls = [span for span in recording.calls if span.name != "app"]
@@ -97,6 +101,7 @@ def one_call(recording: Any, row: Any, statuses: Sequence[str], outer: Any) -> A
         assert attempt.attributes["llm.call_id"] == told["llm.call_id"]
         assert attempt.attributes["llm.attempt"] == index
         assert attempt.attributes.get("http.request.resend_count") == (index or None)
+        assert attempt.attributes.get("llm.tool_format") == _FORMATS.get(api.operation)
         assert not [name for name in attempt.attributes if name.startswith("gen_ai.")]
         assert call.start_time <= attempt.start_time <= attempt.end_time
         is_error(attempt, attempt.attributes["llm.status"])

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from spanscript._dialects._bodies import Extras, error_of, reply_of
 from spanscript._dialects._parts import Block, leftovers, thinking
 from spanscript._dialects._splitting import Splitter
+from spanscript._dialects._tools import each_key
 from spanscript._dialects._usage import Paths, usage_beside_cache
 from spanscript._exchange import (
     Choice,
@@ -305,5 +306,6 @@ CONVERSE: Final = Dialect(
     assemble=assemble,
     message=message,
     ends=ends,
+    tools_in=each_key(no_tools=("cachePoint",)),
     provider="aws.bedrock",
 )

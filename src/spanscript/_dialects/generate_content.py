@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from spanscript._dialects._bodies import Extras, error_of, reply_of
 from spanscript._dialects._parts import Block, Builder, leftovers
 from spanscript._dialects._splitting import Splitter
+from spanscript._dialects._tools import each_key
 from spanscript._dialects._usage import first_integer
 from spanscript._exchange import (
     Choice,
@@ -310,5 +311,6 @@ GENERATE_CONTENT: Final = Dialect(
     assemble=assemble,
     message=message,
     ends=ends,
+    tools_in=each_key(groups=("functionDeclarations", "function_declarations")),
     provider="gcp.gemini",
 )

@@ -18,6 +18,7 @@ from spanscript._dialects._parts import (
     thinking,
 )
 from spanscript._dialects._splitting import Splitter
+from spanscript._dialects._tools import grouped_at
 from spanscript._exchange import (
     Choice,
     Dialect,
@@ -239,4 +240,5 @@ RESPONSES: Final = Dialect(
     message=message,
     terminal=terminal(ends, (b"response.completed", b"response.failed", b"response.incomplete", b"error")),
     ends=ends,
+    tools_in=grouped_at("tools"),
 )
