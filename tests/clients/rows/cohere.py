@@ -75,7 +75,7 @@ ROWS = (
     replace(
         _row("ClientV2", "chat", _CHAT, _told("cohere_chat"), retries=True, options=_AGAIN_IF_CUT),
         name="cohere-ClientV2-chat-replayed",
-        again=_AGAIN | ({"cut"} if _RELEASE >= 7 else ()),
+        again=_AGAIN.union({"cut"} if _RELEASE >= 7 else ()),
     ),
     _row("ClientV2", "chat_stream", _CHAT, _told("cohere_chat"), retries=False),
     _row("ClientV2", "embed", {**_EMBED, "embedding_types": ["float"]}, _embed, retries=False),
