@@ -257,13 +257,13 @@ SELECT
 FROM spanscript.attempts AS a
 GROUP BY day, service_name, provider, model;
 
--- The messages of a request, the oldest first: from its last one back over `parent`.
+-- The messages of a request, the oldest first: from its last one back over `parent`, some milliseconds for each.
 --   SELECT * FROM spanscript.messages(call_id = '0198…', attempt = 0)
 CREATE VIEW IF NOT EXISTS spanscript.messages AS
 WITH RECURSIVE
     request AS
     (
-        SELECT writer, coalesce(fields.context, '') AS context
+        SELECT writer, coalesce(fields.context, '') AS context, coalesce(fields.message_count, 0) AS message_count
         FROM spanscript.entries
         WHERE type = 'provider_call_request' AND call_id = {call_id:String} AND attempt = {attempt:UInt32}
         LIMIT 1
@@ -278,14 +278,16 @@ WITH RECURSIVE
         WHERE type = 'message' AND hash IN (SELECT context FROM request)
         GROUP BY hash
         UNION ALL
-        SELECT hash, any(c.parent) AS parent, any((SELECT max(back) + 1 FROM chain)) AS back,
+        SELECT c.hash, any(c.parent) AS parent, any(chain.back) + 1 AS back,
             argMax(c.blobs, c.writer = (SELECT writer FROM request)) AS blobs,
             argMax(c.value, c.writer = (SELECT writer FROM request)) AS value
-        FROM spanscript.contents AS c
-        WHERE type = 'message' AND hash IN (SELECT parent FROM chain)
-        GROUP BY hash
+        FROM spanscript.contents AS c INNER JOIN chain ON c.hash = chain.parent
+        WHERE c.type = 'message'
+            AND c.hash IN (SELECT parent FROM chain)
+            AND chain.back + 1 < (SELECT message_count FROM request)  -- parents in a circle are forged
+        GROUP BY c.hash
     )
-SELECT toUInt32(row_number() OVER (ORDER BY back DESC) - 1) AS position, hash, parent, blobs, value
+SELECT (SELECT message_count FROM request) - 1 - back AS position, hash, parent, blobs, value
 FROM chain
 ORDER BY back DESC
 SETTINGS max_recursive_cte_evaluation_depth = 100000;
