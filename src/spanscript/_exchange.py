@@ -200,7 +200,8 @@ class Dialect(Struct, frozen=True):
         message: An element of the list (or the system prompt, as `{"role": "system", "content": …}`) →
             `Message`, for reading.
         terminal: Whether whole lines of a stream's raw bytes hold the marker after which nothing of it
-            follows; see `spanscript._wire.Marker`. `None` if the dialect does not stream.
+            follows; see `spanscript._wire.Marker`. `None` if the dialect does not stream, or
+            its streams have none.
         ends: Likewise for an event, of any framing.
         parse: A whole answer's bytes → JSON, where plain parsing would waste time on what `decode` does
             not look at. Raises what `spanscript._json.loads` raises.

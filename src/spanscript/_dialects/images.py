@@ -1,4 +1,9 @@
-"""The images API: `POST …/images/generations`, `/edits`, `/variations`; a prompt in, images out."""
+"""
+The images API: `POST …/images/generations`, `/edits`, `/variations`; a prompt in, images out.
+
+Of several images each has its own last event, and none tells which of them it is, or how many are still to
+come; of those that were asked for, one may be withheld. So a stream has no marker: its end is the end.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,6 @@ from spanscript._dialects._parts import leftovers, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._exchange import Choice, Dialect, Event, Json, Message, Reply
 from spanscript._shapes import mapping, sequence, string
-from spanscript._wire import terminal
 
 OPERATION: Final = "image_generation"
 """Ours: the GenAI conventions, as read in November 2026, name no operation for images."""
@@ -48,7 +52,7 @@ def _choices(images: list[dict[str, Any]], mime_type: str | None) -> Iterator[Ch
 
 
 def ends(event: Event) -> bool:
-    """Whether nothing follows an event."""
+    """Whether an event says that an image is whole. Another image can follow."""
     kind = kind_of(event) or ""
     return kind.endswith(".completed") or kind == "error"
 
@@ -89,6 +93,5 @@ IMAGES: Final = Dialect(
     decode=decode,
     assemble=assemble,
     message=prompt,
-    terminal=terminal(ends, (b".completed", b"error")),
     ends=ends,
 )

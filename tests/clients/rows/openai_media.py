@@ -15,9 +15,13 @@ _CLIP = ("greetings.mp3", b"\xff\xfb\x90d" * 5000, "audio/mpeg")
 _IMAGE = {"model": "gpt-image-1", "prompt": SAID}
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": SAID, "instructions": "Slowly."}
 _TRANSCRIPTION = {"model": "gpt-4o-transcribe", "file": _CLIP, "prompt": SAID, "temperature": 0.5}
+_TWO = {"stream": True, "partial_images": 3, "n": 2}
 _EVENTS = {"stream": True, "partial_images": 12}
 _UNSEEN = frozenset({"whole_truncated"})
 """Half of an answer that is no JSON cannot be told from the whole."""
+
+_COUNTLESS = frozenset({"truncated", "gzip_truncated"})
+"""Of images that are whole none tells whether another should have come."""
 
 Ask = Callable[[App, Any], Any]
 
@@ -83,6 +87,12 @@ ROWS = (
         ("images-stream", partial(_stream, "images.generate", {**_IMAGE, **_EVENTS}), "stream"),
         ("images-edit", partial(_whole, "images.edit", _EDIT), "whole"),
         ("images-edit-stream", partial(_stream, "images.edit", {**_EDIT, **_EVENTS}), "stream"),
+    ),
+    *_rows(
+        "images",
+        "image_generation",
+        ("images-stream-two", partial(_stream, "images.generate", {**_IMAGE, **_TWO}), "stream"),
+        skips=_COUNTLESS,
     ),
     *_rows(
         "speech",

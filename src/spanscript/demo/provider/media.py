@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from spanscript._exchange import Event, Json
@@ -42,14 +43,17 @@ def images(answer: Answer, asked: Json) -> Json:
 
 
 def image_events(answer: Answer, asked: Json) -> Iterator[Event]:
-    """The events of one streamed image: parts of it, and the whole."""
+    """The events of streamed images: of each its parts, and the whole, with the tokens so far."""
     kind = "image_edit" if "image" in asked or "image[]" in asked else "image_generation"
-    for index in range(asked.get("partial_images") or 0):
-        data = b64encode(_IMAGE[: 256 * (index + 1)]).decode()
-        partial = {"b64_json": data, "partial_image_index": index, "created_at": EPOCH, **_LOOK}
-        yield _named(f"{kind}.partial_image", partial)
-    whole = {"b64_json": b64encode(_IMAGE).decode(), "created_at": EPOCH, **_LOOK}
-    yield _named(f"{kind}.completed", {**whole, "usage": _usage(answer)})
+    count = len(answer.texts)
+    for done in range(1, count + 1):
+        for index in range(asked.get("partial_images") or 0):
+            data = b64encode(_IMAGE[: 256 * (index + 1)]).decode()
+            partial = {"b64_json": data, "partial_image_index": index, "created_at": EPOCH, **_LOOK}
+            yield _named(f"{kind}.partial_image", partial)
+        whole = {"b64_json": b64encode(_IMAGE).decode(), "created_at": EPOCH, **_LOOK}
+        so_far = replace(answer, output_tokens=answer.output_tokens * done // count)
+        yield _named(f"{kind}.completed", {**whole, "usage": _usage(so_far)})
 
 
 def speech(_answer: Answer, _asked: Json) -> Raw:
