@@ -191,9 +191,7 @@ def test_a_receiver_gets_every_entry(protocol, with_file, provider, tmp_path):
 
 STRANGE = {
     "members of a message with names of ours": {
-        "messages": [
-            {"role": "user", "model": "x", "call_id": [], "attempt": "1", "type": "t", "content": "a"}
-        ]
+        "messages": [{"role": "user", "model": "x", "call_id": [], "attempt": "1", "content": "a"}]
     },
     "halves of characters": {"messages": [{"role": "user", "content": "\ud800"}]},
     "halves of characters in the model": {"model": "\ud800", "messages": []},
@@ -419,6 +417,17 @@ def test_where_nobody_listens_nothing_is_made(nobody, provider, monkeypatch, rec
 
     assert not is_on
     assert len(recording.attempts) == 1
+
+
+def test_an_entry_without_a_span_is_not_joined_to_that_of_the_app(provider, start):
+    tracers = TracerProvider(shutdown_on_exit=False)
+    kept = start(tracers=tracers)
+
+    with tracers.get_tracer("app").start_as_current_span("work"):
+        ask(provider, "a")
+
+    assert "span_id" not in kept.entries[0]
+    assert [told(record) for record in kept.records] == [expected(line) for line in kept.lines]
 
 
 def test_a_trace_that_is_not_sampled_is_told_all_the_same(provider, start):
