@@ -61,12 +61,14 @@ CREATE TABLE IF NOT EXISTS spanscript.entries
     line String CODEC(ZSTD(3)),
 
     -- Of requests and what came of them, what views show and count. ClickHouse takes no JSON in which half of a
-    -- surrogate pair is escaped (some models say so): then these escapes are left out.
+    -- surrogate pair is escaped (models say so), nor numbers as 1e400: then do without these, and without the body.
     fields DEFAULT JSONExtract(
         multiIf(
             NOT startsWith(type, 'provider_call_'), '{}',
             isValidJSON(line), line,
-            replaceRegexpAll(line, '(\\\\[^u])|\\\\u[dD][89a-fA-F][0-9a-fA-F]{2}', '\\1')),
+            replaceRegexpAll(
+                replaceOne(line, '"body":' || simpleJSONExtractRaw(line, 'body'), '"body":0'),
+                '(\\\\[^u])|\\\\u[dD][89a-fA-F][0-9a-fA-F]{2}', '\\1')),
         'Tuple(
             model Nullable(String), provider Nullable(String), dialect Nullable(String), client Nullable(String),
             url Nullable(String), stream Nullable(Bool), iteration Nullable(Int64), stage Nullable(String),
@@ -154,7 +156,8 @@ FROM spanscript.entries
 WHERE type = 'transcript_open'
 GROUP BY writer;
 
--- One row per HTTP attempt. `status`: ok, unfinished, or as in the error.
+-- One row per HTTP attempt. `status`: ok, unfinished, or as in the error. `outcome` is the whole entry of the answer. (No
+-- aggregate here counts, so none minds an entry that is there twice. Ask `entries` itself with FINAL.)
 CREATE VIEW IF NOT EXISTS spanscript.attempts AS
 SELECT
     call_id,
@@ -205,7 +208,7 @@ SELECT
     any(fields.cost_usd) AS cost_usd,
     any(fields.response_ms) AS response_ms,
     any(fields.first_chunk_ms) AS first_chunk_ms
-FROM spanscript.entries AS e FINAL
+FROM spanscript.entries AS e
 WHERE type IN ('provider_call_request', 'provider_call_response', 'provider_call_error')
 GROUP BY call_id, attempt;
 
@@ -263,33 +266,40 @@ CREATE VIEW IF NOT EXISTS spanscript.messages AS
 WITH RECURSIVE
     request AS
     (
-        SELECT writer, coalesce(fields.context, '') AS context, coalesce(fields.message_count, 0) AS message_count
+        SELECT writer, fields.context AS context, fields.message_count AS message_count
         FROM spanscript.entries
         WHERE type = 'provider_call_request' AND call_id = {call_id:String} AND attempt = {attempt:UInt32}
         LIMIT 1
     ),
-    -- Of several spellings, the request's own writer's.
+    -- Of several spellings, the request's own writer's. Positions count down, so that parents in a circle (which are
+    -- forged) come to an end. IN finds the message by the table's order, JOIN says what is known of the one after it.
     chain AS
     (
-        SELECT hash, any(c.parent) AS parent, toUInt32(0) AS back,
-            argMax(c.blobs, c.writer = (SELECT writer FROM request)) AS blobs,
-            argMax(c.value, c.writer = (SELECT writer FROM request)) AS value
-        FROM spanscript.contents AS c
-        WHERE type = 'message' AND hash IN (SELECT context FROM request)
-        GROUP BY hash
+        SELECT
+            c.hash AS hash,
+            any(c.parent) AS parent,
+            any(toInt64(request.message_count) - 1) AS position,
+            any(request.writer) AS asked_by,
+            argMax(c.blobs, c.writer = request.writer) AS blobs,
+            argMax(c.value, c.writer = request.writer) AS value
+        FROM spanscript.contents AS c INNER JOIN request ON c.hash = request.context
+        WHERE c.type = 'message' AND c.hash IN (SELECT context FROM request)
+        GROUP BY c.hash
         UNION ALL
-        SELECT c.hash, any(c.parent) AS parent, any(chain.back) + 1 AS back,
-            argMax(c.blobs, c.writer = (SELECT writer FROM request)) AS blobs,
-            argMax(c.value, c.writer = (SELECT writer FROM request)) AS value
+        SELECT
+            c.hash AS hash,
+            any(c.parent) AS parent,
+            any(chain.position) - 1 AS position,
+            any(chain.asked_by) AS asked_by,
+            argMax(c.blobs, c.writer = chain.asked_by) AS blobs,
+            argMax(c.value, c.writer = chain.asked_by) AS value
         FROM spanscript.contents AS c INNER JOIN chain ON c.hash = chain.parent
-        WHERE c.type = 'message'
-            AND c.hash IN (SELECT parent FROM chain)
-            AND chain.back + 1 < (SELECT message_count FROM request)  -- parents in a circle are forged
+        WHERE c.type = 'message' AND c.hash IN (SELECT parent FROM chain) AND chain.position > 0
         GROUP BY c.hash
     )
-SELECT (SELECT message_count FROM request) - 1 - back AS position, hash, parent, blobs, value
+SELECT position, hash, parent, blobs, value
 FROM chain
-ORDER BY back DESC
+ORDER BY position
 SETTINGS max_recursive_cte_evaluation_depth = 100000;
 
 -- All that a request said, in order, and its body as it was sent. `exact`: the body has the SHA-256 of what was sent.
@@ -350,6 +360,6 @@ SELECT
         JSONHas(line, 'body_base64'), base64Decode(JSONExtractString(line, 'body_base64')),
         JSONExtractBool(line, 'verbatim'), skeleton,
         spliced) AS body,
-    coalesce(lower(hex(SHA256(body))) = body_sha256, false) AS exact,
+    CAST(coalesce(lower(hex(SHA256(body))) = body_sha256, false), 'Bool') AS exact,
     request.blobs + said.blobs + named.blobs AS blobs
 FROM request CROSS JOIN said CROSS JOIN named;
