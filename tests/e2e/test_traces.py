@@ -7,6 +7,7 @@ import textwrap
 import pytest
 from instrumented import APP, assert_parity, run_app
 from otlp import RECEIVERS
+from picture import page
 from stack import until
 
 AGENT = "from opentelemetry import trace\n" + "\n".join(
@@ -91,6 +92,7 @@ def test_the_trace_of_an_agent(protocol, provider, local, shared_jaeger, tmp_pat
     assert _told(seen, root_id) == [*CALLS]
     _assert_errors(seen)
     _assert_types(seen)
+    _assert_picture(seen)
 
 
 def _below(seen, parent):
@@ -123,3 +125,11 @@ def _assert_types(seen):
     told = {name: value for span in seen.spans.values() for name, value in span["attributes"].items()}
     assert {name: type(told.get(name)) for name in TYPES} == TYPES
     assert {type(value) for name, value in told.items() if ".usage." in name} == {int}
+
+
+def _assert_picture(seen):
+    """Each span is one line of the picture in the README, below its parent, and what failed is red."""
+    drawn = page(seen)
+    assert drawn.count("<tr") == len(seen.spans)
+    assert drawn.count('class="error"') == sum(span["error"] for span in seen.spans.values())
+    assert drawn.index("answer a question") < drawn.index("attempt 0") < drawn.index("attempt 2")
