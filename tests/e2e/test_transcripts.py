@@ -94,7 +94,8 @@ ENTRIES = {
     "numbers and escapes": _entry("message", 8, hash="12", parent=None).replace("}", r',"n":1E5,"m":123456789012345678901234567890,"x":"\u00e9\ud800\/"}'),
     "a number beyond Go's": _entry("message", 9, **IDS, hash="34", parent=None).replace("}", ',"n":1e400}'),
     "of a call, a number beyond Go's": _entry("provider_call_request", 10, **IDS, call_id="0198", attempt=3).replace("}", ',"body":{"n":1e400}}'),
-    "spaces": _entry("gap", 11, reason="x", dropped=3).replace(":", ": ").replace("T07: 00: 00", "T07:00:00"),
+    "with blobs, a number beyond Go's": _entry("message", 11, blobs=2, **IDS, hash="56", parent=None).replace("}", ',"n":1e400}'),
+    "spaces": _entry("gap", 12, reason="x", dropped=3).replace(":", ": ").replace("T07: 00: 00", "T07:00:00"),
 }  # fmt: skip
 DAMAGED = {
     "torn, then closed": ENTRIES["of a call"][:-20],
