@@ -23,7 +23,8 @@ client = openai.OpenAI(base_url=os.environ["PROVIDER"], api_key="k", max_retries
 tools = [{"type": "function", "function": {"name": "look", "parameters": {"properties": {"n": {"minimum": 1.0}}}}}]
 history = [{"role": "system", "content": "Be brief. é 🌍"}]
 for turn in range(4):
-    history.append({"role": "user", "content": f'"{turn}" \\ / $blob{{}} {{"$transcript":"context"}}'})
+    said = {"role": "user", "content": f'"{turn}" \\ / $blob{{}} {{"$transcript":"context"}}'}
+    history.append({key: said[key] for key in os.environ["ORDER"].split()})
     answer = client.chat.completions.create(model="gpt-5", messages=history, tools=tools, temperature=0.20)
     history.append(answer.choices[0].message.model_dump(exclude_none=True))
 for chunk in client.chat.completions.create(model="gpt-5", messages=history, stream=True): pass
@@ -116,8 +117,8 @@ def database(request, shared_provider, tmp_path_factory):
         pytest.skip(peers.why_missing("collector"))
     shared_provider.reset()
     shared_provider.script(*FAULTS)
-    for _ in range(2):
-        finish(start(APP, shared_provider, directory, MAX_BYTES="12000"))
+    for order in ("role content", "content role"):  # one conversation, in two spellings
+        finish(start(APP, shared_provider, directory, MAX_BYTES="12000", ORDER=order))
     wanted = lines(directory / "run")
     database = Database(directory, [each.body for each in shared_provider.llm_requests])
     try:
