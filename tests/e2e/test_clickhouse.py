@@ -15,6 +15,7 @@ from test_processes import finish, start
 
 from spanscript.cli import main
 
+pytestmark = pytest.mark.slow
 session = pytest.importorskip("chdb.session", reason="no chdb: it is ClickHouse in a wheel of 900 MB")
 
 APP = r"""

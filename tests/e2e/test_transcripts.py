@@ -30,7 +30,6 @@ def shipper(started, tmp_path):
     return started(Shipper(tmp_path))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("interruption", INTERRUPTIONS)
 def test_two_processes_write_and_rotate_while_it_reads(interruption, provider, shipper, tmp_path):
     stop = tmp_path / "stop"
