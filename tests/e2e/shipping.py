@@ -11,17 +11,10 @@ from typing import Any
 from servers import free_port
 from stack import CONFIGS, Server, attributes, program
 
+from spanscript._semconv import ENTRY
+
 BATCH = '{"resourceLogs":'
 """Begins each batch in the exporter's file; within a body the quotes would be escaped."""
-ATTRIBUTES: Mapping[str, str] = {
-    "writer": "spanscript.writer",
-    "seq": "spanscript.seq",
-    "hash": "spanscript.hash",
-    "call_id": "llm.call_id",
-    "attempt": "llm.attempt",
-    "model": "llm.model",
-}
-"""Key of an entry → attribute."""
 OF_THE_CALL = ("call_id", "attempt", "model")
 SEVERITIES = {"provider_call_error": ("ERROR", 17), "gap": ("ERROR", 17)}
 
@@ -77,9 +70,7 @@ def expected(line: str) -> dict[str, Any]:
         "span_id": entry.get("span_id", ""),
         "severity": severity,
         "severity_number": number,
-        "attributes": {
-            name: entry[key] for key, name in ATTRIBUTES.items() if key in entry and key not in own
-        },
+        "attributes": {name: entry[key] for key, name in ENTRY.items() if key in entry and key not in own},
     }
 
 
