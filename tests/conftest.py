@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from recording import Recording
 
-import spanscript
 from spanscript import _guard
 
 pytest_plugins = ["providers"]
@@ -24,39 +17,6 @@ pytest_plugins = ["providers"]
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours fails the test; tests of the guard itself switch this off."""
     monkeypatch.setattr(_guard, "strict", True)
-
-
-class Recording:
-    """What was recorded: spans in memory, and a transcript in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False)
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.reader = InMemoryMetricReader()
-        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
-        self.undo = spanscript.instrument(self.provider, self.meters, directory=str(directory))
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        return sorted(self.exporter.get_finished_spans(), key=lambda s: (s.start_time, "attempt" in s.name))
-
-    @property
-    def calls(self) -> list[ReadableSpan]:
-        return [s for s in self.spans if not s.name.startswith("attempt ")]
-
-    @property
-    def attempts(self) -> list[ReadableSpan]:
-        return [s for s in self.spans if s.name.startswith("attempt ")]
-
-    @property
-    def entries(self) -> list[dict[str, Any]]:
-        files = sorted(self.directory.glob("llm_transcript*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_bytes().splitlines() if line]
-
-    def entries_of(self, *types: str) -> list[dict[str, Any]]:
-        return [entry for entry in self.entries if entry["type"] in types]
 
 
 @pytest.fixture

@@ -10,14 +10,18 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 from apps import App, run, shown
 from faults import FAULTS, Fault
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from proof import sent
+from recording import Recording
 from rows import ROWS
 
 from spanscript import _guard
@@ -63,6 +67,7 @@ ASKING = (
     ("requests-chat-post", ("sync",), (REFUSED,)),
     ("requests-chat-post_stream", ("sync",), (BROKEN,)),
     ("requests-chat-post_raw", ("sync",), (BROKEN,)),
+    ("openai-chat-stream", ("sync",), (DROPPED,)),
     ("aiohttp-chat-post_stream", ("async",), (SLOW, BROKEN)),
 )
 SCENARIOS = [
@@ -78,15 +83,50 @@ def _run(provider: Any, row: str, colour: str, fault: Fault) -> Any:
     return copy_context().run(run, colour, work), sent(provider)
 
 
-_BARE: dict[tuple[str, ...], Any] = {}
+def _everything(directory: Path) -> Recording:
+    """With all that can be switched on: each has places of its own."""
+    logger_provider = LoggerProvider(shutdown_on_exit=False)
+    logger_provider.add_log_record_processor(SimpleLogRecordProcessor(InMemoryLogRecordExporter()))
+    return Recording(directory, logs=True, logger_provider=logger_provider)
 
 
-def _bare(provider: Any, row: str, colour: str, fault: Fault) -> Any:
-    """What the scenario gives without us; found once."""
-    key = provider.url, row, colour, fault.name
-    if key not in _BARE:
-        _BARE[key] = _run(provider, row, colour, fault)
-    return _BARE[key]
+Way = tuple[tuple[str, str, Fault], Any]
+"""A scenario, and what it gives without us."""
+
+
+@pytest.fixture(scope="session")
+def ways(shared_provider: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Way]]:
+    """Place → the scenarios that come through it."""
+    found: dict[str, list[Way]] = {}
+    for scenario in SCENARIOS:
+        bare = _run(shared_provider, *scenario)
+        recording = _everything(tmp_path_factory.mktemp("way"))
+        for name in _entered(shared_provider, scenario):
+            found.setdefault(name, []).append((scenario, bare))
+        recording.undo()
+    return found
+
+
+def _entered(provider: Any, scenario: tuple[str, str, Fault]) -> set[str]:
+    """The places that a scenario comes through."""
+    entered: set[str] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, place in _guard.PLACES.items():
+
+            def note(*args: Any, _name: str = name, _real: Any = place.function, **kwargs: Any) -> Any:
+                entered.add(_name)
+                return _real(*args, **kwargs)
+
+            patch.setattr(place, "function", note)
+        _run(provider, *scenario)
+    return entered
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Recording]:
+    recording = _everything(tmp_path / "run")
+    yield recording
+    recording.undo()
 
 
 def _failing(place: Any, when: str, error: Callable[[], BaseException]) -> Callable[..., Any]:
@@ -98,52 +138,6 @@ def _failing(place: Any, when: str, error: Callable[[], BaseException]) -> Calla
         raise error()
 
     return fail
-
-
-def _ways(name: str) -> list[Any]:
-    """The scenarios that may come through a place: of a hook, those of its library; else, one library's."""
-    hook = name.removeprefix("spanscript._hooks.").partition(".")[0]
-    library = hook if hook in ("requests", "aiohttp") else "requests" if hook == "_urllib3" else "openai"
-    return [scenario for scenario in SCENARIOS if scenario[0].startswith(library)]
-
-
-@pytest.mark.parametrize("when", ["instead", "after"])
-@pytest.mark.parametrize(
-    ("name", "scenario"),
-    [
-        pytest.param(name, way, id="-".join((name, *way[:2], way[2].name)))
-        for name in PLACES
-        for way in _ways(name)
-    ],
-)
-def test_an_error_of_ours(
-    name: str, when: str, scenario: Any, provider: Any, request: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bare = _bare(provider, *scenario)
-    monkeypatch.setattr(_guard, "strict", False)
-    request.getfixturevalue("recording")
-    place = _guard.PLACES[name]
-    real = place.function
-    for error in ERRORS.values():
-        monkeypatch.setattr(place, "function", _failing(place, when, error))
-        assert _run(provider, *scenario) == bare
-        monkeypatch.setattr(place, "function", real)
-
-
-def _reached(provider: Any, recording: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How often each place is entered by all scenarios together."""
-    counts: dict[str, int] = {}
-    for name, place in _guard.PLACES.items():
-
-        def count(*args: Any, _name: str = name, _real: Any = place.function, **kwargs: Any) -> Any:
-            counts[_name] = counts.get(_name, 0) + 1
-            return _real(*args, **kwargs)
-
-        monkeypatch.setattr(place, "function", count)
-    for scenario in SCENARIOS:
-        _run(provider, *scenario)
-    _run(provider, "openai-chat-stream", "sync", DROPPED)
-    return counts
 
 
 NOT_ON_THE_WAY = {
@@ -159,51 +153,47 @@ FINALIZERS = {"spanscript._unread.end_unread", "spanscript._hooks.aiohttp._Bodie
 """Python itself, or the event loop, prints what is raised in one, and goes on."""
 
 
-def test_every_place_is_reached(provider: Any, recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the test above would prove nothing."""
-    assert set(PLACES) - set(_reached(provider, recording, monkeypatch)) <= NOT_ON_THE_WAY
-
-
-ONE_COLOUR = {"requests": "sync", "_urllib3": "sync", "aiohttp": "async"}
-"""Hooks of libraries that come in one."""
-PASSED = [
-    (name, colour)
-    for name in PLACES
-    if name not in NOT_ON_THE_WAY | FINALIZERS
-    for colour in ("sync", "async")
-    if ONE_COLOUR.get(name.split(".")[2], colour) == colour
-]
+@pytest.mark.parametrize("when", ["instead", "after"])
+@pytest.mark.parametrize("name", [name for name in PLACES if name not in NOT_ON_THE_WAY])
+def test_an_error_of_ours(
+    name: str, when: str, ways: Any, provider: Any, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_guard, "strict", False)
+    place = _guard.PLACES[name]
+    real = place.function
+    kinds = [*ERRORS.values()]
+    for scenario, bare in ways[name]:
+        for error in kinds:
+            monkeypatch.setattr(place, "function", _failing(place, when, error))
+            assert _run(provider, *scenario) == bare
+            monkeypatch.setattr(place, "function", real)
+        del kinds[1:]  # the guard is the same everywhere: one scenario tells for all kinds
 
 
 @pytest.mark.parametrize("kind", PASSING, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize(("name", "colour"), PASSED)
+@pytest.mark.parametrize("name", [name for name in PLACES if name not in NOT_ON_THE_WAY | FINALIZERS])
 def test_what_is_no_error_passes(
-    name: str, colour: str, kind: type[BaseException], provider: Any, recording: Any, monkeypatch: Any
+    name: str, kind: type[BaseException], ways: Any, provider: Any, recording: Any, monkeypatch: Any
 ) -> None:
     """An interrupt that strikes inside our code is the app's."""
     place = _guard.PLACES[name]
-    struck: list[bool] = []
-
-    def strike(*args: Any, **kwargs: Any) -> Any:
-        if not struck:
-            struck.append(True)
-            raise kind
-        return real(*args, **kwargs)
-
     real = place.function
-    monkeypatch.setattr(place, "function", strike)
-    with pytest.raises(kind):
-        _go_through(provider, colour)
+    in_each_colour = {scenario[1]: scenario for scenario, _ in reversed(ways[name])}
+    for row, colour, fault in in_each_colour.values():
+        struck: list[bool] = []
 
+        def strike(*args: Any, _struck: list[bool] = struck, **kwargs: Any) -> Any:
+            if not _struck:
+                _struck.append(True)
+                raise kind
+            return real(*args, **kwargs)
 
-def _go_through(provider: Any, colour: str) -> None:
-    """All scenarios, as far as nothing is raised that is no error."""
-    for row, its_colour, fault in SCENARIOS:
-        if its_colour == colour:
-            provider.reset()
-            provider.script(*fault.steps)
-            with contextlib.suppress(Exception):
-                copy_context().run(run, colour, ROW[row](App(provider, colour, fault)))
+        monkeypatch.setattr(place, "function", strike)
+        provider.reset()
+        provider.script(*fault.steps)
+        with pytest.raises(kind), contextlib.suppress(Exception):
+            copy_context().run(run, colour, ROW[row](App(provider, colour, fault)))
+        monkeypatch.setattr(place, "function", real)
 
 
 def test_failures_are_said_once_without_values(
