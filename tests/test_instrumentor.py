@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
+import weakref
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from recording import Recording
 
 import spanscript
 from spanscript.config import Settings
@@ -227,3 +230,17 @@ def test_importing_spanscript_loads_no_opentelemetry():
     code = "import sys, spanscript, spanscript.cli; sys.exit('opentelemetry' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nothing_is_left_of_what_was_undone(provider, tmp_path):
+    """Hooks on libraries that the app never imports wait for ever: they must not hold what they were to report to."""
+    recording = Recording(tmp_path / "run")
+    httpx.post(f"{provider.openai_url}/chat/completions", json=ASK)
+    assert len(recording.calls) == 1
+    tracers = weakref.ref(recording.provider)
+
+    recording.undo()
+    del recording
+    gc.collect()
+
+    assert tracers() is None

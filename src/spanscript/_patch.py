@@ -97,16 +97,15 @@ def when_imported(name: str, install: Callable[[ModuleType], Undo]) -> Undo:
         A function that undoes what was installed, and keeps it from being installed later.
     """
     undos: list[Undo] = []
-    wanted = True
+    # Undoing gives it up: a hook on a module that never comes is kept for ever, with all that it refers to.
+    wanted = [install]
 
     @guarded
     def imported(module: ModuleType) -> None:
-        if wanted:
-            undos.append(install(module))
+        undos.extend(each(module) for each in wanted)
 
     def undo() -> None:
-        nonlocal wanted
-        wanted = False
+        wanted.clear()
         undo_all(undos)
 
     wrapt.register_post_import_hook(imported, name)

@@ -13,6 +13,7 @@ import pytest
 from spec_writer import IDS, SpecWriter, chat, compact, sample
 
 from spanscript import cli
+from spanscript.cli import doctor
 from spanscript.cli._text import clean, clean_json
 
 READING = [["ls"], ["show", "last"], ["replay", "last"], ["check"]]
@@ -267,6 +268,9 @@ def test_doctor(run, monkeypatch):
     ],
 )
 def test_doctor_tells_where_things_go(run, monkeypatch, tmp_path, environment, place, says):
+    monkeypatch.setattr(
+        doctor, "_findings", dict
+    )  # importing all clients takes seconds, and is looked at above
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     (tmp_path / "file").touch()
     for name, value in environment.items():
