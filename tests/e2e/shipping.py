@@ -95,11 +95,12 @@ def _records(text: str) -> Iterator[dict[str, Any]]:
             batch = json.loads(BATCH + part)
         except ValueError:
             continue  # the collector was killed in it, or is still writing it
-        yield from _of_batch(batch)
+        yield from records_of(batch["resourceLogs"])
 
 
-def _of_batch(batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for resource in batch["resourceLogs"]:
+def records_of(parts: Any) -> Iterator[dict[str, Any]]:
+    """Log records in OTLP's JSON as plain values."""
+    for resource in parts:
         for scope in resource["scopeLogs"]:
             for record in scope["logRecords"]:
                 yield {
