@@ -20,9 +20,11 @@ SEVERITIES = {"provider_call_error": ("ERROR", 17), "gap": ("ERROR", 17)}
 
 
 class Shipper(Server):
-    """`transcripts.yaml` at work on the transcript in `directory / "run"`; *settings* as for `Collector`."""
+    """`transcripts.yaml` at work on the transcript in `directory / "run"`; the rest as for `Collector`."""
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str] = {}, environment: Mapping[str, str] = {}
+    ) -> None:
         self.run = directory / "run"
         self.out = directory / "out"
         address = f"127.0.0.1:{free_port()}"
@@ -40,6 +42,7 @@ class Shipper(Server):
                 "OUT_DIR": str(self.out),
                 "STATE_DIR": str(directory / "state"),
                 "OTEL_SERVICE_NAME": "shipped",
+                **environment,
             },
         )
 
