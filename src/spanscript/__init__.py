@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spanscript._version import __version__ as __version__
+    from spanscript._words import iteration as iteration
+    from spanscript._words import stage as stage
     from spanscript.config import Settings as Settings
     from spanscript.instrumentor import instrument as instrument
     from spanscript.transcript.processor import TranscriptProcessor as TranscriptProcessor
 
-__all__ = ["Settings", "TranscriptProcessor", "__version__", "instrument"]
+__all__ = ["Settings", "TranscriptProcessor", "__version__", "instrument", "iteration", "stage"]
 
 _HOMES = {
     "Settings": "spanscript.config",
     "TranscriptProcessor": "spanscript.transcript.processor",
     "__version__": "spanscript._version",
     "instrument": "spanscript.instrumentor",
+    "iteration": "spanscript._words",
+    "stage": "spanscript._words",
 }
 
 

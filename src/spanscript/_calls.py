@@ -33,6 +33,7 @@ from spanscript._guard import guarded
 from spanscript._ids import new_call_id
 from spanscript._providers import provider_of_host
 from spanscript._secrets import mask
+from spanscript._words import said
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -112,11 +113,13 @@ class Call:
         "span",
         "started_ns",
         "status",
+        "words",
     )
 
     def __init__(self, info: CallInfo, observer: Observer, *, implicit: bool = False) -> None:
         self.id = new_call_id()
         self.info = info
+        self.words = said()
         self.retry = info.retry
         self.span: Any = None
         self.attempts = 0
@@ -369,6 +372,9 @@ def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked 
         params=asked.params,
         tool_count=asked.tool_count,
         prompt_chars=asked.prompt_chars,
+        iteration=call.words.iteration,
+        stage=call.words.stage,
+        stage_number=call.words.stage_number,
     )
 
 

@@ -254,6 +254,7 @@ class Request(Struct, frozen=True):
         tool_count: Number of native tools offered; `None` if there is no array of them.
         prompt_chars: Characters of system prompt, tools and messages as they stand in the body.
         iteration, stage: What the app says of itself, if it does.
+        stage_number: Which entering of a stage this is; see `_words`.
     """
 
     call_id: str
@@ -275,6 +276,7 @@ class Request(Struct, frozen=True):
     prompt_chars: int | None = None
     iteration: int | None = None
     stage: str | None = None
+    stage_number: int | None = None
 
     @property
     def tool_format(self) -> str | None:

@@ -87,10 +87,11 @@ class Conversation:
         """
         if request.split is not None:
             try:
-                return self._of_split(request, request.split, body_sha256, ids)
+                stage = self._entered(request, ids)
+                return stage + self._of_split(request, request.split, body_sha256, ids, anew=bool(stage))
             except (ValueError, RecursionError):
                 self.roll_back()
-        return [entries.unsplit_request(request, body_sha256, ids)]
+        return [*self._entered(request, ids), entries.unsplit_request(request, body_sha256, ids)]
 
     def commit(self) -> None:
         """The last event's entries are in the file."""
@@ -105,7 +106,15 @@ class Conversation:
         self._hashes = Recent(CACHE_BYTES)
         self._new.clear()
 
-    def _of_split(self, request: Request, split: Split, body_sha256: str, ids: SpanIds | None) -> list[Entry]:
+    def _entered(self, request: Request, ids: SpanIds | None) -> list[Entry]:
+        """That the app has entered the stage of *request*, if this is the first one there."""
+        if request.stage is None or not self._is_new("stage", str(request.stage_number)):
+            return []
+        return [entries.stage(request, ids)]
+
+    def _of_split(
+        self, request: Request, split: Split, body_sha256: str, ids: SpanIds | None, *, anew: bool
+    ) -> list[Entry]:
         _loads_strictly(split.skeleton)
         found: list[Entry] = []
         system = tools = None
@@ -113,12 +122,12 @@ class Conversation:
         if split.system is not None:
             system, other = self._hash("", split.system)
             respelled |= other
-            if self._is_new("system_prompt", system):
+            if self._is_new("system_prompt", system) or anew:
                 found.append(entries.system_prompt(split.system, system, ids))
         if split.tools is not None:
             tools, other = self._hash("", split.tools)
             respelled |= other
-            if self._is_new("tool_schemas", tools):
+            if self._is_new("tool_schemas", tools) or anew:
                 found.append(entries.tool_schemas(split.tools, tools, ids))
         for at in range(self._known_length(chain), len(chain)):
             parent = chain[at - 1] if at else None

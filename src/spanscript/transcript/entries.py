@@ -129,6 +129,11 @@ def system_prompt(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
     return _entry("system_prompt", ids, {"hash": digest}, content=one_line(raw))
 
 
+def stage(request: x.Request, ids: SpanIds | None) -> Entry:
+    """The app has entered the stage of *request*, its first one there."""
+    return _entry("stage", ids, {"name": request.stage, "iteration": request.iteration})
+
+
 def tool_schemas(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
     """The tools that were offered, as the JSON array that was sent."""
     return _entry("tool_schemas", ids, {"hash": digest}, schemas=one_line(raw))
