@@ -33,6 +33,7 @@ from spanscript._guard import guarded
 from spanscript._ids import new_call_id
 from spanscript._providers import provider_of_host
 from spanscript._secrets import mask
+from spanscript._usage import tally
 from spanscript._words import said
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Call:
         "span",
         "started_ns",
         "status",
+        "tally",
         "words",
     )
 
@@ -133,6 +135,7 @@ class Call:
         self.ended_ns: int | None = None
         self.clock = Clock()
         self.started_ns = self.clock.started_ns
+        self.tally = tally()
         self._observer = observer
         self._ends = itertools.count()
 
@@ -142,10 +145,14 @@ class Call:
             self.last.end("superseded")
         self.attempts += 1
         self.last = attempt
+        if self.tally is not None:
+            self.tally.attempt_started(attempt.started_ns)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Pass it on; the last attempt of a call whose method has returned ends the call."""
         self._observer.attempt_ended(attempt)
+        if self.tally is not None and attempt.outcome is not None:
+            self.tally.attempt_ended(attempt.request, attempt.outcome)
         if self.returned and attempt is self.last and attempt.outcome:
             self._end(attempt.outcome.ended_ns)
 
@@ -183,6 +190,9 @@ class Call:
             self.failure = (last and last.failure) or self.failure
             self.status = self._verdict(last.status if last else "ok")
         self._observer.call_ended(self)
+        if self.tally is not None:
+            asked = self.last.request if self.last else self.info
+            self.tally.call_ended(asked.model, at_ns - self.started_ns)
         self.result = self.last = None  # an attempt knows its call: no cycle may keep its bytes alive
 
     def _verdict(self, last: Status) -> Status:
