@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from spanscript import _exchange as x
 from spanscript import _json
+from spanscript._interpretation import Interpreted
 from spanscript._version import __version__
 
 VERSION: Final = 1
@@ -216,6 +217,11 @@ def provider_call_outcome(request: x.Request, outcome: x.Outcome, ids: SpanIds |
     return _entry("provider_call_error", ids, {**of_call, **_present(_ERROR, outcome), **of_reply})
 
 
+def interpreted_response(request: x.Request, found: Interpreted, ids: SpanIds | None) -> Entry:
+    """What was made of the answer to a request."""
+    return _entry("interpreted_response", ids, {**_present(_CALL, request), **_present(_INTERPRETED, found)})
+
+
 def one_line(raw: bytes) -> bytes:
     """JSON text on one line. Line breaks stand only between the tokens of a JSON text."""
     if b"\n" in raw or b"\r" in raw:
@@ -335,6 +341,12 @@ _ERROR: Final[_Fields] = (
     *_own("http_status", "request_id", "retry_after_ms"),
     *_TIMES,
     *_TRUNCATED,
+)
+
+_INTERPRETED: Final[_Fields] = (
+    *_own("tool_format", "prose"),
+    ("tool_calls", lambda found: [_of_struct(call) for call in found.tool_calls]),
+    *_own("tool_parse_errors"),
 )
 
 _PART_TYPES: Final[Mapping[type[Struct], str]] = {

@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanContext
 
 from spanscript._attempt import Attempt
 from spanscript._guard import guarded
+from spanscript._interpretation import get_ready, interpretation
 from spanscript.config import DEFAULT_MAX_BYTES, WriteMode
 from spanscript.transcript import entries
 from spanscript.transcript.conversation import request_entries
@@ -93,6 +94,7 @@ class TranscriptProcessor(SpanProcessor):
         attempt = self._attempts.pop(context.span_id, None) if context else None
         if attempt is not None and context is not None:
             self._finish(attempt, context)
+            self._interpret(attempt, context)
             self._close_if_done()
 
     def stop(self) -> None:
@@ -119,12 +121,21 @@ class TranscriptProcessor(SpanProcessor):
         service = resource.attributes.get("service.name")
         self._writer.service_name = service if isinstance(service, str) else None
         self._writer.write(request_entries(attempt.request, _ids(context)), attempt.started_ns)
+        get_ready(attempt.request)
 
     @guarded
     def _finish(self, attempt: Attempt, context: SpanContext) -> None:
         outcome = attempt.outcome
         if outcome is not None:
             entry = entries.provider_call_outcome(attempt.request, outcome, _ids(context))
+            self._writer.write(lambda _: [entry], outcome.ended_ns)
+
+    @guarded
+    def _interpret(self, attempt: Attempt, context: SpanContext) -> None:
+        outcome = attempt.outcome
+        found = interpretation(attempt.request, outcome) if outcome is not None else None
+        if outcome is not None and found is not None:
+            entry = entries.interpreted_response(attempt.request, found, _ids(context))
             self._writer.write(lambda _: [entry], outcome.ended_ns)
 
     @guarded
