@@ -1,8 +1,8 @@
 """
 What tokens cost, by the package `genai-prices` (extra `prices`): the one file that knows it.
 
-Prices are list prices by kind of token. Searches, cache for longer than the usual time, discounts and taxes
-are not in them. A price is told only if the package knows this model of this provider.
+Prices are list prices by kind of token; images and sound count as text. Searches, storage, discounts and
+taxes are not in them. A price is told only if the package knows this model of this provider.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _IDS: Final[Mapping[str, str]] = {
 
 _PRICED: Final = (("input_tokens", "input_mtok"), ("output_tokens", "output_mtok"))
 """Tokens that are counted → their price. Other kinds are parts of these."""
+
+_USUAL_TIERS: Final = frozenset({None, "auto", "default", "on_demand", "standard"})
+"""Service tiers at the usual price."""
 
 
 class Charge(Struct, frozen=True):
@@ -77,7 +80,7 @@ def charge_of(request: Request, outcome: Outcome) -> Charge | None:
         provider=request.provider,
         models=tuple(dict.fromkeys(model for model in (reply.model, request.model) if model)),
         usage=reply.usage,
-        tier=tier if isinstance(tier, str) else None,
+        tier=tier.lower() if isinstance(tier, str) else None,
         at_ns=outcome.started_ns,
     )
 
@@ -129,6 +132,8 @@ def _price(package: Any, charge: Charge, model: str) -> Decimal | None:
     # It also takes a host with `openai` in its name for OpenAI: whose prices those are, nobody knows.
     if found.provider.id != provider or not _covers(found.model_price, usage):
         return None
+    if charge.tier not in _USUAL_TIERS and not _has_tier(found, charge.tier):
+        return None
     total: Decimal = found.total_price
     return total
 
@@ -137,10 +142,21 @@ def _covers(prices: Any, usage: Usage) -> bool:
     """
     Whether *prices* are for what was counted.
 
-    Where a model is paid by the second or by the character, tokens would seem to cost nothing.
+    Where a model is paid by the second or by the character, tokens would seem to cost nothing; where it is
+    also paid by the request, they would seem to be all.
     """
+    if getattr(prices, "requests_kcount", None):
+        return False
     for kind, name in _PRICED:
         tokens, per_token = getattr(usage, kind), getattr(prices, name)
         if (tokens and per_token is None) or (tokens is None and per_token):
             return False
     return True
+
+
+def _has_tier(found: Any, tier: str | None) -> bool:
+    """Whether this provider's prices of the model know the tier; if not, *found* is the usual price."""
+    own = any(found.model is model for model in found.provider.models)
+    return own and any(
+        variant.when.get("service_tier") == tier for variant in found.model.price_variants or ()
+    )
