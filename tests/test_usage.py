@@ -129,6 +129,16 @@ def test_a_call_has_its_price(case, provider, recording):
         assert spent.unpriced == (expected is None)
 
 
+def test_what_is_printed(provider, recording):
+    with usage() as used:
+        embeddings(provider)
+    assert repr(used) == (
+        "Used(calls=1, attempts=1, failed_attempts=0, input_tokens=1, output_tokens=None, "
+        "cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None, waiting_seconds=0.0, "
+        f"seconds={used.seconds!r})"
+    )
+
+
 def test_calls_add_up(provider, recording):
     provider.script(*RETRIED, "400", "ok", "ok")
     with usage() as used:
@@ -310,7 +320,8 @@ def test_costs_that_nobody_asks_for_are_not_kept(provider, recording, monkeypatc
     for thread in threading.enumerate():
         if thread.name == "spanscript-prices":
             thread.join()
-    assert repr(used._bill) == repr(used.by_model["gpt-5"]._bill) == "<0 costs to be looked up>"
+    assert not used._bill._waiting
+    assert not used.by_model["gpt-5"]._bill._waiting
     assert used.unpriced == (0 if _prices._package() else 3)
 
 

@@ -38,9 +38,6 @@ class _Bill:
         self._usd: Decimal | None = None
         self._unpriced = 0
 
-    def __repr__(self) -> str:
-        return f"<{len(self._waiting)} costs to be looked up>"
-
     def add(self, cost: _prices.Cost) -> None:
         """Take the cost of a call."""
         self._waiting.append(cost)
@@ -93,6 +90,11 @@ class Spent(_Numbers, eq=False):
 
     _bill: _Bill = field(default_factory=_Bill)
 
+    def __repr__(self) -> str:
+        """The numbers, without the cost: it may have to be looked up."""
+        told = (f"{name}={getattr(self, name)!r}" for name in _Numbers.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(told)})"
+
     @property
     def cost_usd(self) -> float | None:
         """
@@ -115,7 +117,8 @@ class Used(Spent, eq=False):
     """What the calls of a block used, see `Spent`; `by_model` tells it of each model."""
 
     _models: dict[str | None, Spent] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    # Entered again where a signal handler of the app reads the numbers.
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _is_left: bool = False
     """Whether it was closed in another context, where it cannot be taken off the one it was opened in."""
 
