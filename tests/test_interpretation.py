@@ -62,7 +62,7 @@ NATIVE = {
     ),
     "cut JSON": (
         call("search", '{"city": "Par'),
-        "Arguments of search are no JSON: Unterminated string starting at at character 9.",
+        "Arguments of search are no JSON: Unterminated string starting at character 9.",
     ),
     "a number with too many digits": (
         call("search", "1" * 9999),
@@ -191,6 +191,7 @@ STRANGE = {
         ["the object does not fit the schema (false)"],
     ),
     "another keyword": ({"not": {}}, {}, ["the object does not fit the schema (not)"]),
+    "an id that is none": ({"$id": 5, "required": ["a"]}, {}, []),
     "a constant": ({"properties": {"a": {"const": [1, "é"]}}}, {"a": 1}, ["a must be 1, é"]),
     "one larger than we look at": ({"required": ["a"], "description": "x" * 99_999}, {}, []),
 }
@@ -492,8 +493,7 @@ def test_arguments_that_are_no_json(provider, recording):
     assert found["prose"] == "So."
     assert found["tool_calls"] == []
     assert found["tool_parse_errors"] == [
-        "Arguments of get_weather are no JSON: "
-        "Expecting property name enclosed in double quotes at character 1."
+        "Arguments of get_weather are no JSON: Expecting property name enclosed in double quotes at character 1.",
     ]
 
 

@@ -252,7 +252,7 @@ def _is_writable(value: Json) -> bool:
 def _reason(error: ValueError, start: int = 0) -> str:
     """What the parser says, and where; characters are counted from *start*, the first is 0."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos - start}"
+        return f"{error.msg.removesuffix(' at')} at character {error.pos - start}"
     return "it cannot be read"
 
 

@@ -170,19 +170,16 @@ def misfits(schema: Json, value: Json) -> list[str]:
 
     Empty where nothing can be said: no validator, or a schema that is none or refers to another place.
     """
-    try:
-        validator = _validator(dumps(schema)) if prepare() else None
-    except RecursionError:
-        validator = None
-    if validator is None:
+    if not prepare():
         return []
-    found: dict[str, None] = {}
     jsonschema, referencing = import_module("jsonschema.exceptions"), import_module("referencing.exceptions")
     unknown = (jsonschema.UnknownType, jsonschema.UndefinedTypeCheck, referencing.Unresolvable)
+    found: dict[str, None] = {}
     _steps.left = _MOST_STEPS
     try:
-        for error in islice(validator.iter_errors(value), 100):
-            found.update(dict.fromkeys(_sentences(error)))
+        errors = _validator(dumps(schema)).iter_errors(value)
+        for sentence in islice((text for error in errors for text in _sentences(error)), 100):
+            found[sentence] = None
     except (_TooMuchError, *_STRANGE, *unknown):
         pass  # what was found until then is true all the same
     return list(found)
@@ -190,19 +187,15 @@ def misfits(schema: Json, value: Json) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _validator(schema: bytes) -> Any:
-    """Of the schema's own draft, within our limits; `None` if it is too large or too deep."""
+    """Of the schema's own draft, within our limits; raises what is in `_STRANGE` for what is no schema."""
     if len(schema) > _MOST_BYTES:
-        return None
+        raise _TooMuchError
     jsonschema = import_module("jsonschema")
-    try:
-        parsed = mapping(loads(schema))
-        plain = _plain(parsed)
-    except (ValueError, RecursionError):
-        return None
+    parsed = mapping(loads(schema))
     said = {"$schema": string(parsed.get("$schema")) or ""}
     draft = jsonschema.validators.validator_for(said, default=jsonschema.Draft202012Validator)
     # An empty registry fetches nothing; the default one would ask any address that a schema names.
-    return _limited(draft)(plain, registry=import_module("referencing").Registry())
+    return _limited(draft)(_plain(parsed), registry=import_module("referencing").Registry())
 
 
 def _plain(schema: Json) -> Json:
