@@ -14,6 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spanscript._interpretation import Answer as Answer
+    from spanscript._interpretation import Interpreted as Interpreted
+    from spanscript._interpretation import interpreter as interpreter
+    from spanscript._usage import Spent as Spent
+    from spanscript._usage import Used as Used
+    from spanscript._usage import usage as usage
     from spanscript._version import __version__ as __version__
     from spanscript._words import iteration as iteration
     from spanscript._words import stage as stage
@@ -21,15 +27,34 @@ if TYPE_CHECKING:
     from spanscript.instrumentor import instrument as instrument
     from spanscript.transcript.processor import TranscriptProcessor as TranscriptProcessor
 
-__all__ = ["Settings", "TranscriptProcessor", "__version__", "instrument", "iteration", "stage"]
+__all__ = [
+    "Answer",
+    "Interpreted",
+    "Settings",
+    "Spent",
+    "TranscriptProcessor",
+    "Used",
+    "__version__",
+    "instrument",
+    "interpreter",
+    "iteration",
+    "stage",
+    "usage",
+]
 
 _HOMES = {
+    "Answer": "spanscript._interpretation",
+    "Interpreted": "spanscript._interpretation",
     "Settings": "spanscript.config",
+    "Spent": "spanscript._usage",
     "TranscriptProcessor": "spanscript.transcript.processor",
+    "Used": "spanscript._usage",
     "__version__": "spanscript._version",
     "instrument": "spanscript.instrumentor",
+    "interpreter": "spanscript._interpretation",
     "iteration": "spanscript._words",
     "stage": "spanscript._words",
+    "usage": "spanscript._usage",
 }
 
 

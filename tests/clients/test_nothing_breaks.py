@@ -25,6 +25,7 @@ from recording import Recording
 from rows import ROWS
 
 from spanscript import _guard
+from spanscript._usage import usage
 
 HOOKS = ("httpx", "requests", "aiohttp", "stainless")
 SHARED = ("legs", "urllib3")
@@ -80,7 +81,15 @@ def _run(provider: Any, row: str, colour: str, fault: Fault) -> Any:
     provider.reset()
     provider.script(*fault.steps)
     work = App(provider, colour, fault).run(ROW[row])
-    return copy_context().run(run, colour, work), sent(provider)
+    return copy_context().run(_counted, colour, work), sent(provider)
+
+
+def _counted(colour: str, work: Any) -> Any:
+    """Run it in a block whose cost is asked for: that has places of its own."""
+    with usage() as used:
+        result = run(colour, work)
+        _ = used.cost_usd
+        return result
 
 
 def _everything(directory: Path) -> Recording:
@@ -192,7 +201,7 @@ def test_what_is_no_error_passes(
         provider.reset()
         provider.script(*fault.steps)
         with pytest.raises(kind), contextlib.suppress(Exception):
-            copy_context().run(run, colour, ROW[row](App(provider, colour, fault)))
+            copy_context().run(_counted, colour, ROW[row](App(provider, colour, fault)))
         monkeypatch.setattr(place, "function", real)
 
 
