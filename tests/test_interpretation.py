@@ -8,14 +8,16 @@ import logging
 from pathlib import Path
 
 import pytest
+from transcript.asks import request
 
 import spanscript
 from spanscript import _guard, _interpretation, _offered
-from spanscript._exchange import ToolCall
+from spanscript._exchange import Choice, Message, Reply, Text, ToolCall
 from spanscript._interpretation import INTERPRETERS, Answer, Interpreted, interpreter
 from spanscript._json import dumps
 from spanscript._offered import Tools, misfits, offered
 from spanscript.demo.provider import Step
+from spanscript.transcript.entries import interpreted_response
 
 WEATHER = {
     "type": "object",
@@ -465,13 +467,14 @@ def test_an_answer_with_tools_offered_is_interpreted(client, provider, recording
 
     *_, response, found = recording.entries
     assert [response["type"], found["type"]] == ["provider_call_response", "interpreted_response"]
-    for key in ("trace_id", "span_id", "call_id", "attempt", "timestamp"):
+    for key in ("trace_id", "span_id", "call_id", "timestamp"):
         assert found[key] == response[key]
     assert found["tool_format"] == "native"
-    assert [(c["name"], c["arguments"]) for c in found["tool_calls"]] == [("get_weather", {"city": "Rom"})]
-    assert found["tool_calls"][0]["id"] == response["tool_calls"][0]["id"]
+    first = response["tool_calls"][0]
+    arguments = {} if first.get("id") else {"arguments": {"city": "Rom"}}
+    assert found["tool_calls"] == [{key: first[key] for key in ("id", "name") if key in first} | arguments]
     assert found["tool_parse_errors"] == ['The tool "wether" does not exist. Tools: get_weather.']
-    assert found.get("prose") == response.get("text")
+    assert "prose" not in found, "it is the response's text"
 
 
 @pytest.mark.usefixtures("schemas")
@@ -490,7 +493,7 @@ def test_arguments_that_are_no_json(provider, recording):
     ask_openai(provider)
 
     found = recording.entries[-1]
-    assert found["prose"] == "So."
+    assert "prose" not in found, "it is the response's text"
     assert found["tool_calls"] == []
     assert found["tool_parse_errors"] == [
         "Arguments of get_weather are no JSON: Expecting property name enclosed in double quotes at character 1.",
@@ -517,6 +520,28 @@ def test_only_whole_answers_with_tools_offered_are_interpreted(case, provider, r
         assert case == "failures"
 
     assert len(recording.entries_of("interpreted_response")) == expected
+
+
+SENT = {
+    "as they were sent": (call("f", '{"a": 1}'), call("f", {"a": 1}), False),
+    "a text": (call("f", "select 1"), call("f", "select 1"), False),
+    "none": (call("f", ""), call("f", {}), True),
+    "others": (call("f", '{"a": 1}'), call("f", {"a": 2}), True),
+    "of another call": (ToolCall("c2", "f", {"a": 1}), call("f", {"a": 1}), True),
+    "without an id": (ToolCall(None, "f", {"a": 1}), ToolCall(None, "f", {"a": 1}), True),
+}
+
+
+@pytest.mark.parametrize("case", SENT)
+def test_arguments_stand_in_the_line_unless_the_responses_line_has_them(case):
+    sent, understood, expected = SENT[case]
+    reply = Reply(choices=(Choice(Message("assistant", (Text("<x>"), sent))),))
+
+    line = interpreted_response(request(), reply, Interpreted("native", None, (understood,)), None).fields
+
+    found = json.loads(b"{%b}" % line)
+    assert found["tool_calls"][0].get("arguments") == (understood.arguments if expected else None)
+    assert found["prose"] == "", "the text was no prose"
 
 
 # -- the app's own
@@ -547,7 +572,8 @@ def test_the_apps_interpreter_is_asked_first(provider, recording):
     entries = recording.entries_of("interpreted_response")
     assert [entry["tool_format"] for entry in entries] == ["outer", "mine", "outer", "native"]
     assert entries[1]["prose"] == "x"
-    assert entries[1]["tool_calls"] == entries[1]["tool_parse_errors"] == []
+    assert entries[1]["tool_calls"] == []
+    assert "tool_parse_errors" not in entries[1]
     assert [one.tool_format for one in asked] == ["native", "text"]
     assert asked[0].tools == Tools(("get_weather",), {"get_weather": WEATHER})
     assert asked[0].call_id == entries[0]["call_id"]

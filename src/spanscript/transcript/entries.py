@@ -217,9 +217,26 @@ def provider_call_outcome(request: x.Request, outcome: x.Outcome, ids: SpanIds |
     return _entry("provider_call_error", ids, {**of_call, **_present(_ERROR, outcome), **of_reply})
 
 
-def interpreted_response(request: x.Request, found: Interpreted, ids: SpanIds | None) -> Entry:
-    """What was made of the answer to a request."""
-    return _entry("interpreted_response", ids, {**_present(_CALL, request), **_present(_INTERPRETED, found)})
+def interpreted_response(asked: x.Request, reply: x.Reply, found: Interpreted, ids: SpanIds | None) -> Entry:
+    """What was made of the answer to a request, without what the answer's own line says in the same way."""
+    sent = {call.id: call.arguments for call in reply.tool_calls}
+    fields = {
+        **_present(_own("call_id", "iteration"), asked),
+        "tool_format": found.tool_format,
+        "prose": None if found.prose == reply.texts(x.Text) else found.prose or "",
+        "tool_calls": [_interpreted_call(call, sent) for call in found.tool_calls],
+        "tool_parse_errors": found.tool_parse_errors or None,
+    }
+    return _entry("interpreted_response", ids, fields)
+
+
+def _interpreted_call(call: x.ToolCall, sent: Mapping[str | None, x.Json]) -> dict[str, x.Json]:
+    fields, arguments = _of_struct(call), sent.get(call.id) if call.id else None
+    if isinstance(arguments, str) and not isinstance(call.arguments, str):
+        arguments = _json.loads(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else None
+    if arguments is not None and arguments == call.arguments:
+        fields.pop("arguments", None)
+    return fields
 
 
 def one_line(raw: bytes) -> bytes:
@@ -341,12 +358,6 @@ _ERROR: Final[_Fields] = (
     *_own("http_status", "request_id", "retry_after_ms"),
     *_TIMES,
     *_TRUNCATED,
-)
-
-_INTERPRETED: Final[_Fields] = (
-    *_own("tool_format", "prose"),
-    ("tool_calls", lambda found: [_of_struct(call) for call in found.tool_calls]),
-    *_own("tool_parse_errors"),
 )
 
 _PART_TYPES: Final[Mapping[type[Struct], str]] = {

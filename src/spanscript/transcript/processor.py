@@ -134,8 +134,8 @@ class TranscriptProcessor(SpanProcessor):
     def _interpret(self, attempt: Attempt, context: SpanContext) -> None:
         outcome = attempt.outcome
         found = interpretation(attempt.request, outcome) if outcome is not None else None
-        if outcome is not None and found is not None:
-            entry = entries.interpreted_response(attempt.request, found, _ids(context))
+        if outcome is not None and outcome.reply is not None and found is not None:
+            entry = entries.interpreted_response(attempt.request, outcome.reply, found, _ids(context))
             self._writer.write(lambda _: [entry], outcome.ended_ns)
 
     @guarded
