@@ -14,9 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spanscript._exchange import ToolCall as ToolCall
     from spanscript._interpretation import Answer as Answer
     from spanscript._interpretation import Interpreted as Interpreted
     from spanscript._interpretation import interpreter as interpreter
+    from spanscript._offered import Tools as Tools
     from spanscript._usage import Spent as Spent
     from spanscript._usage import Used as Used
     from spanscript._usage import usage as usage
@@ -32,6 +34,8 @@ __all__ = [
     "Interpreted",
     "Settings",
     "Spent",
+    "ToolCall",
+    "Tools",
     "TranscriptProcessor",
     "Used",
     "__version__",
@@ -47,6 +51,8 @@ _HOMES = {
     "Interpreted": "spanscript._interpretation",
     "Settings": "spanscript.config",
     "Spent": "spanscript._usage",
+    "ToolCall": "spanscript._exchange",
+    "Tools": "spanscript._offered",
     "TranscriptProcessor": "spanscript.transcript.processor",
     "Used": "spanscript._usage",
     "__version__": "spanscript._version",
