@@ -12,6 +12,8 @@ import importlib
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,11 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from proof import sent
 from recording import Recording
 from rows import ROWS
+from rows import requests as by_requests
+from rows.row import CHAT
 
 from spanscript import _guard
+from spanscript._interpretation import interpreter
 from spanscript._usage import usage
 
 HOOKS = ("httpx", "requests", "aiohttp", "stainless")
@@ -57,6 +62,12 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 }
 PASSING = (KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit)
 ROW = {row.name: row for row in ROWS}
+OFFER = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+ROW["requests-tools-post"] = replace(
+    ROW["requests-chat-post"],
+    ask=partial(by_requests.post, "/v1/chat/completions", {**CHAT, "tools": [OFFER]}),
+)
+FINE = Fault("ok", ["ok"], [])
 RETRIED = Fault("retried", ["429 retry-after-ms=1", "ok"], [])
 BROKEN, REFUSED, DROPPED, SLOW = (
     next(fault for fault in FAULTS if fault.name == name)
@@ -66,6 +77,7 @@ ASKING = (
     ("openai-chat-whole", ("sync", "async"), (RETRIED, REFUSED)),
     ("openai-chat-stream", ("sync", "async"), (RETRIED, BROKEN)),
     ("requests-chat-post", ("sync",), (REFUSED,)),
+    ("requests-tools-post", ("sync",), (FINE,)),
     ("requests-chat-post_stream", ("sync",), (BROKEN,)),
     ("requests-chat-post_raw", ("sync",), (BROKEN,)),
     ("openai-chat-stream", ("sync",), (DROPPED,)),
@@ -85,11 +97,15 @@ def _run(provider: Any, row: str, colour: str, fault: Fault) -> Any:
 
 
 def _counted(colour: str, work: Any) -> Any:
-    """Run it in a block whose cost is asked for: that has places of its own."""
-    with usage() as used:
-        result = run(colour, work)
-        _ = used.cost_usd
-        return result
+    """Run it in a block whose cost is asked for, beside an interpreter of the app: they have places of their own."""
+    undo = interpreter(lambda _: None)
+    try:
+        with usage() as used:
+            result = run(colour, work)
+            _ = used.cost_usd
+            return result
+    finally:
+        undo()
 
 
 def _everything(directory: Path) -> Recording:
