@@ -87,11 +87,11 @@ def _raising(p: Any) -> Any:
 
 
 def _too_late(p: Any) -> Any:
-    return _client(p, retries={"max_attempts": 0}, read_timeout=0.3).converse(**CONVERSE)
+    return _client(p, retries={"max_attempts": 0}, read_timeout=1).converse(**CONVERSE)
 
 
 def _stream_too_late(p: Any) -> Any:
-    return list(_client(p, read_timeout=0.3).converse_stream(**CONVERSE)["stream"])
+    return list(_client(p, read_timeout=1).converse_stream(**CONVERSE)["stream"])
 
 
 def _bytes_of_a_body(p: Any) -> Any:
