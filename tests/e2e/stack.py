@@ -209,7 +209,9 @@ def _received(answer: Any) -> Received:
     for part in (answer or {}).get("result", {}).get("resourceSpans", ()):
         received.resources.append(attributes(part["resource"]))
         for scope in part["scopeSpans"]:
-            received.spans |= {span["spanId"]: _span(span, scope["scope"]["name"]) for span in scope["spans"]}
+            # Of a batch that came twice, Jaeger tells the scope twice and the spans once.
+            spans = scope.get("spans", ())
+            received.spans |= {span["spanId"]: _span(span, scope["scope"]["name"]) for span in spans}
     return received
 
 
