@@ -213,6 +213,14 @@ def test_one_that_is_kept_is_entered_by_many():
     assert found == [((n, "kept"), (n, None)) for n in range(4)]
 
 
+@pytest.mark.parametrize(
+    ("say", "wrong"), [(spanscript.iteration, "3"), (spanscript.iteration, 1.5), (spanscript.stage, 3)]
+)
+def test_what_could_not_be_written_is_refused_where_it_is_said(say, wrong):
+    with pytest.raises(TypeError, match=type(wrong).__name__):
+        say(wrong)
+
+
 # Where it stands
 
 

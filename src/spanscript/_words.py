@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from contextvars import ContextVar, Token
@@ -69,7 +70,7 @@ class Saying:
 
     def __call__(self, function: _F) -> _F:
         """Decorate *function*, whose type stays; each call says it anew."""
-        wrap = next(wrap for is_it, wrap in _KINDS if is_it(function))
+        wrap = next((wrap for is_it, wrap in _KINDS if is_it(function)), _function)
         return wraps(function)(wrap(function, partial(Saying, self._say)))  # type: ignore[return-value]
 
 
@@ -81,8 +82,12 @@ def iteration(number: int) -> Saying:
 
     Args:
         number: As the app counts; from 1, by custom.
+
+    Raises:
+        TypeError: It is no whole number.
     """
-    return Saying(lambda words: structs.replace(words, iteration=number))
+    whole = operator.index(number)
+    return Saying(lambda words: structs.replace(words, iteration=whole))
 
 
 def stage(name: str) -> Saying:
@@ -92,7 +97,12 @@ def stage(name: str) -> Saying:
     It stands on the spans of calls begun inside (`llm.stage`) and in their entries of the transcript. The
     first request of a stage writes a `stage` entry, and its system prompt and tools again: so a transcript
     can be read from there on.
+
+    Raises:
+        TypeError: The name is no text.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a stage is a text, not {type(name).__name__}")
     return Saying(lambda words: structs.replace(words, stage=name, stage_number=next(_numbers)))
 
 
@@ -165,8 +175,7 @@ _KINDS: Final[tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any
     (inspect.isasyncgenfunction, _async_generator),
     (inspect.iscoroutinefunction, _coroutine),
     (inspect.isgeneratorfunction, _generator),
-    (callable, _function),
 )
-"""Kind of function → what says it while it runs; the first that fits."""
+"""Kind of function → what says it while it runs; the first that fits, for all others `_function`."""
 
 _said: Final[ContextVar[Words]] = ContextVar("spanscript_words", default=Words())  # noqa: B039  # it is frozen
