@@ -289,15 +289,17 @@ def _outer_inference_span() -> Span | None:
     span = trace.get_current_span()
     if not span.is_recording():
         return None
-    attributes = {
-        **(getattr(span, "attributes", None) or {}),
-        **getattr(span, "_self_important_attributes", {}),  # OpenInference sets its kind when it ends
-    }
+    # OpenInference sets its kind when it ends, and keeps it there till then.
+    places = getattr(span, "_self_important_attributes", {}), getattr(span, "attributes", None) or {}
+
+    def told(name: str) -> object:
+        return next((place[name] for place in places if name in place), None)
+
     if (
         otel_context.get_value(_OUTER_KEY) is not None
-        or attributes.get(semconv.OPERATION) in _INFERENCE
-        or attributes.get("openinference.span.kind") in ("LLM", "EMBEDDING")
-        or attributes.get("llm.request.type") in ("chat", "completion")
+        or told(semconv.OPERATION) in _INFERENCE
+        or told("openinference.span.kind") in ("LLM", "EMBEDDING")
+        or told("llm.request.type") in ("chat", "completion")
     ):
         return span
     return None
