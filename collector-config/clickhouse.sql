@@ -127,7 +127,7 @@ ORDER BY (hash, type, writer);
 CREATE MATERIALIZED VIEW IF NOT EXISTS spanscript.to_contents TO spanscript.contents AS
 WITH replaceRegexpOne(
     line,
-    '^\\{"type":"message","timestamp":"[^"]*","writer":"[^"]*","seq":[0-9]+(?:,"blobs":[0-9]+)?(?:,"trace_id":"[^"]*","span_id":"[^"]*")?,"hash":"[^"]*","parent":(?:null|"[^"]*")(?:,"iteration":[0-9]+)?,?(?:(?:"role":"[^"]*",)?("message":))?',
+    '^\\{"type":"message","timestamp":"[^"]*","writer":"[^"]*","seq":[0-9]+(?:,"blobs":[0-9]+)?(?:,"trace_id":"[^"]*","span_id":"[^"]*")?,"hash":"[^"]*","parent":(?:null|"[^"]*")(?:,"iteration":[0-9]+)?(?:,"stage":"(?:[^"\\\\]|\\\\.)*")?,?(?:(?:"role":"[^"]*",)?("message":))?',
     '\\1') AS own
 SELECT
     hash,

@@ -19,6 +19,7 @@ ENVELOPE = {
     "hash",
     "parent",
     "iteration",
+    "stage",
     "blobs",
     "message",
 }

@@ -9,7 +9,8 @@ import pytest
 
 from spanscript import _dialects
 from spanscript._attempt import Attempt, Wire
-from spanscript._calls import Call, CallInfo, Calls
+from spanscript._call import Call, CallInfo
+from spanscript._calls import Calls
 
 PATH = "/v1/chat/completions"
 BODY = b'{"model":"gpt-5-mini","messages":[{"role":"user","content":"hi"}]}'

@@ -14,15 +14,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spanscript._annotations import annotate as annotate
+    from spanscript._block import CallInBlock as CallInBlock
     from spanscript._exchange import ToolCall as ToolCall
     from spanscript._interpretation import Answer as Answer
     from spanscript._interpretation import Interpreted as Interpreted
     from spanscript._interpretation import interpreter as interpreter
+    from spanscript._limits import rate_limit as rate_limit
     from spanscript._offered import Tools as Tools
+    from spanscript._retrying import Try as Try
+    from spanscript._retrying import retrying as retrying
     from spanscript._usage import Spent as Spent
     from spanscript._usage import Used as Used
     from spanscript._usage import usage as usage
     from spanscript._version import __version__ as __version__
+    from spanscript._words import call as call
     from spanscript._words import iteration as iteration
     from spanscript._words import stage as stage
     from spanscript.config import Settings as Settings
@@ -31,34 +37,46 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "CallInBlock",
     "Interpreted",
     "Settings",
     "Spent",
     "ToolCall",
     "Tools",
     "TranscriptProcessor",
+    "Try",
     "Used",
     "__version__",
+    "annotate",
+    "call",
     "instrument",
     "interpreter",
     "iteration",
+    "rate_limit",
+    "retrying",
     "stage",
     "usage",
 ]
 
 _HOMES = {
     "Answer": "spanscript._interpretation",
+    "CallInBlock": "spanscript._block",
     "Interpreted": "spanscript._interpretation",
     "Settings": "spanscript.config",
     "Spent": "spanscript._usage",
     "ToolCall": "spanscript._exchange",
     "Tools": "spanscript._offered",
     "TranscriptProcessor": "spanscript.transcript.processor",
+    "Try": "spanscript._retrying",
     "Used": "spanscript._usage",
     "__version__": "spanscript._version",
+    "annotate": "spanscript._annotations",
+    "call": "spanscript._words",
     "instrument": "spanscript.instrumentor",
     "interpreter": "spanscript._interpretation",
     "iteration": "spanscript._words",
+    "rate_limit": "spanscript._limits",
+    "retrying": "spanscript._retrying",
     "stage": "spanscript._words",
     "usage": "spanscript._usage",
 }

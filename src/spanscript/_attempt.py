@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from spanscript import _wire, config
+from spanscript._block import Foreseen, Plan
 from spanscript._exchange import Failure, Outcome, Reply, Request, Status
 from spanscript._failures import (
     INCOMPLETE_STREAM,
@@ -104,6 +105,10 @@ class Owner(Protocol):
     retry: RetryPolicy | None
     returned: bool
 
+    @property
+    def plan(self) -> Plan | None:
+        """What the app itself does after a failure."""
+
     def attempt_ended(self, attempt: Attempt) -> None:
         """Take note; called once for each attempt."""
 
@@ -173,6 +178,11 @@ class Attempt:
         """Whether it has not ended."""
         return self.outcome is None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self.outcome is not None and self.outcome.failure is not None
+
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head of the answer."""
         self.http_status = status
@@ -226,6 +236,7 @@ class Attempt:
         reply = self._read(how) if self._chunks else None
         status, failure, retryable = self._verdict(how, error, reply)
         dropped = how == "closed" and error is None and self._first is not None
+        empty = status == "ok" and self.request.converses and reply is not None and reply.says_nothing
         return Outcome(
             status=status,
             started_ns=self.started_ns,
@@ -238,6 +249,7 @@ class Attempt:
             retryable=retryable,
             retry_after_ms=retry_after_ms(self.headers) if failure else None,
             truncated=self._size > config.MAX_ANSWER_BYTES,
+            empty=empty,
         )
 
     def _unjudged(self) -> Outcome:
@@ -304,13 +316,21 @@ class Attempt:
     ) -> tuple[Status, Failure | None, bool | None]:
         if how == "superseded":
             return "retrying", failure, retryable
+        status, plan = self._by_client(error), self.call.plan
+        if plan is not None and status != "retrying":
+            planned = plan.foresee(retryable=retryable, retry_after_ms=retry_after_ms(self.headers))
+            status = status if planned == "error" else planned
+        return status, failure, retryable
+
+    def _by_client(self, error: BaseException | None) -> Foreseen:
+        """What the client does about it by itself."""
         policy = self.call.retry
         if policy is None or policy.limit == 0 or not self._is_tried_again(policy, error):
-            return "error", failure, retryable
+            return "error"
         more = self.request.attempt < policy.limit
         if self.call.returned and (more or (self.http_status or 0) < 400):
-            return "error", failure, retryable  # the client's loop is over, and gave this on as an answer
-        return ("retrying" if more else "retries_exhausted"), failure, retryable
+            return "error"  # the client's loop is over, and gave this on as an answer
+        return "retrying" if more else "retries_exhausted"
 
     def _is_tried_again(self, policy: RetryPolicy, error: BaseException | None) -> bool:
         """Whether the client's *policy* is to try again, tries permitting."""

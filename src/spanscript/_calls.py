@@ -1,205 +1,37 @@
 """
-Calls while they live: who is current, which attempts they made, and that each ends once.
-
-A call has ended when its function has returned *and* the body of its last attempt is finished: at the
-dialect's terminal marker, else at the end of the body, else when it is closed, else when it is garbage
-(then with the time of the last chunk). So no stream object of a client is ever wrapped.
+Where calls and attempts begin, and which of them are current.
 
 - An attempt outside any call is a call of its own.
+- What is asked in a block that the app opened (see `_block`) is part of that one's call.
 - A call inside a call joins it; but one begun while an attempt is being sent (a middleware that asks
   another model) is a new call.
 - One running attempt per send: an inner transport that sends the same request does not count it again.
 - A new attempt ends its predecessor, whose body the client never read: we do not read it either.
-
-Nothing here knows OpenTelemetry: see `Observer`.
 """
 
 from __future__ import annotations
 
-import itertools
+import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from spanscript._asked import Asked, AskedReader
-from spanscript._attempt import Attempt, Clock, LentRetries, RetryPolicy, Wire
+from spanscript._attempt import Attempt, LentRetries, RetryPolicy, Wire
+from spanscript._block import Block
+from spanscript._call import Call, CallInfo, Observer
 from spanscript._dialects import Match
-from spanscript._exchange import Failure, Request, Status
-from spanscript._failures import failure_of
+from spanscript._exchange import Request
 from spanscript._guard import guarded
-from spanscript._ids import new_call_id
+from spanscript._limits import Limit, limit_of
 from spanscript._providers import provider_of_host
 from spanscript._secrets import mask
-from spanscript._usage import tally
 from spanscript._words import said
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-class CallInfo(Struct, frozen=True):
-    """
-    What a hook knows of a call when its method is entered.
-
-    Attributes:
-        client: The library's import name.
-        operation: `gen_ai.operation.name`.
-        provider: Who is asked, by the client's class or host; `None`: the requests' own hosts tell.
-        model: As the caller named it.
-        server_address, server_port: The host that will be asked.
-        retry: The client's own retries, if they are known.
-        traced: A span of its own, with usage, may be opened for this call further in: ours must step back.
-        counted: A span further in, in which ours does not stand back, tells the tokens of a whole answer:
-            ours must not tell them again.
-        lazy: What the method returns may ask only when it is read. If nothing was sent by then, the call is
-            forgotten, and each of those requests is a call of its own.
-    """
-
-    client: str
-    operation: str
-    provider: str | None
-    model: str | None = None
-    server_address: str | None = None
-    server_port: int | None = None
-    retry: RetryPolicy | None = None
-    traced: bool = False
-    counted: bool = False
-    lazy: bool = False
-
-
-class Observer(Protocol):
-    """Who is told of calls and attempts. Its own state may stand in their `span`. Nothing of it raises."""
-
-    def suppressed(self) -> bool | None:
-        """Whether nothing is to be recorded in this context."""
-
-    def call_started(self, call: Call) -> None:
-        """*call* has begun; `call.info` is known, nothing was sent."""
-
-    def attempt_started(self, attempt: Attempt) -> None:
-        """*attempt* is about to be sent."""
-
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """`attempt.outcome` is there."""
-
-    def call_ended(self, call: Call) -> None:
-        """`call.status` is there."""
-
-    def enter(self, scope: Call | Attempt) -> Any:
-        """Make *scope* current in this thread or task; what is returned goes to `leave`."""
-
-    def leave(self, token: Any) -> None:
-        """End what `enter` began."""
-
-
-class Call:
-    """One invocation of a client's method, as the app sees it."""
-
-    __slots__ = (
-        "_ends",
-        "_observer",
-        "attempts",
-        "clock",
-        "ended_ns",
-        "failure",
-        "id",
-        "info",
-        "last",
-        "result",
-        "retry",
-        "returned",
-        "span",
-        "started_ns",
-        "status",
-        "tally",
-        "words",
-    )
-
-    def __init__(self, info: CallInfo, observer: Observer, *, implicit: bool = False) -> None:
-        self.id = new_call_id()
-        self.info = info
-        self.words = said()
-        self.retry = info.retry
-        self.span: Any = None
-        self.attempts = 0
-        self.last: Attempt | None = None
-        self.returned = implicit
-        """Whether the method is over. A call without a method is over with its attempt."""
-        self.result: Any = None
-        """What the method returned; kept only if no attempt was seen, for what can be read from it."""
-        self.status: Status | None = None
-        self.failure: Failure | None = None
-        self.ended_ns: int | None = None
-        self.clock = Clock()
-        self.started_ns = self.clock.started_ns
-        self.tally = tally()
-        self._observer = observer
-        self._ends = itertools.count()
-
-    def begin(self, attempt: Attempt) -> None:
-        """Take a new attempt; it ends its predecessor."""
-        if self.last is not None and self.last.running:
-            self.last.end("superseded")
-        self.attempts += 1
-        self.last = attempt
-        if self.tally is not None:
-            self.tally.attempt_started(attempt.started_ns)
-
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """Pass it on; the last attempt of a call whose method has returned ends the call."""
-        self._observer.attempt_ended(attempt)
-        if self.tally is not None and attempt.outcome is not None:
-            self.tally.attempt_ended(attempt.request, attempt.outcome)
-        if self.returned and attempt is self.last and attempt.outcome:
-            self._end(attempt.outcome.ended_ns)
-
-    @guarded
-    def method_returned(self, result: Any) -> None:
-        """The method is over; the call is, unless the body of its last attempt is still to be read."""
-        self.returned = True
-        if self.last is None:
-            self.result = result
-        if self.last is None or not self.last.running:
-            self._end(self.clock.now())
-
-    @guarded
-    def method_raised(self, error: BaseException) -> None:
-        """The method is over, and so is the call."""
-        self.failure = failure_of(error)
-        if not isinstance(error, Exception):
-            self.status = "cancelled"
-        if self.last is not None and self.last.running:
-            self.last.end("closed")
-        self.returned = True
-        self._end(self.clock.now())
-
-    def forget(self) -> None:
-        """It is over, and nobody is told: it was none. A span that was begun for it is never ended."""
-        self.returned = True
-        next(self._ends)
-
-    def _end(self, at_ns: int) -> None:
-        if next(self._ends):
-            return
-        self.ended_ns = at_ns
-        last = self.last.outcome if self.last else None
-        if self.status is None:
-            self.failure = (last and last.failure) or self.failure
-            self.status = self._verdict(last.status if last else "ok")
-        self._observer.call_ended(self)
-        if self.tally is not None:
-            asked = self.last.request if self.last else self.info
-            self.tally.call_ended(asked.model, at_ns - self.started_ns)
-        self.result = self.last = None  # an attempt knows its call: no cycle may keep its bytes alive
-
-    def _verdict(self, last: Status) -> Status:
-        if last == "retrying" or (last == "ok" and self.failure):
-            # It was expected to be tried again and was not, or the client made an error of a good answer.
-            return "error"
-        return last
 
 
 class Calling:
@@ -209,10 +41,11 @@ class Calling:
     Set `result` to what the method returned.
     """
 
-    __slots__ = ("_call", "_reset", "result")
+    __slots__ = ("_block", "_call", "_reset", "result")
 
-    def __init__(self, call: Call, reset: Callable[[], None]) -> None:
+    def __init__(self, call: Call, block: Block | None, reset: Callable[[], None]) -> None:
         self._call = call
+        self._block = block
         self._reset = reset
         self.result: Any = None
 
@@ -225,10 +58,12 @@ class Calling:
         self._reset()
         if error is not None:
             self._call.method_raised(error)
-        elif self._call.info.lazy and not self._call.attempts:
+        elif self._call.info.lazy and not self._call.attempts and self._block is None:
             self._call.forget()
         else:
             self._call.method_returned(self.result)
+        if self._block is not None:
+            self._block.release()
 
 
 class Joined:
@@ -249,32 +84,66 @@ class Joined:
         self._call.retry = self._before
 
 
+class _Ask(NamedTuple):
+    """A request that is about to be sent, and what is asked in it."""
+
+    match: Match
+    wire: Wire
+    client: str
+    content: bytes
+    asked: Asked | None
+
+
 class Sending:
-    """An attempt while its request is sent and the head of its answer awaited."""
+    """
+    An attempt while its request is sent and the head of its answer awaited.
 
-    __slots__ = ("_reset", "attempt")
+    `wait` first: sync and async hooks differ by how they do it. Entering it gives the attempt; `None` if an
+    error of ours hinders it.
+    """
 
-    def __init__(self, attempt: Attempt, reset: Callable[[], None]) -> None:
-        self.attempt = attempt
-        self._reset = reset
+    __slots__ = ("_attempt", "_begin", "_limit", "_reset", "_since")
 
-    def __enter__(self) -> Attempt:
-        return self.attempt
+    def __init__(self, limit: Limit | None, begin: Callable[[float | None], _Begun | None]) -> None:
+        self._limit = limit
+        self._begin = begin
+        self._since: float | None = None
+        self._attempt: Attempt | None = None
+        self._reset: Callable[[], None] = _nothing
+
+    @guarded
+    def wait(self) -> float:
+        """Seconds to wait before asking here again; 0 if it may be sent now."""
+        if self._limit is None:
+            return 0
+        seconds = self._limit.take()
+        if seconds and self._since is None:
+            self._since = time.perf_counter()
+        return seconds
+
+    def __enter__(self) -> Attempt | None:
+        waited_ms = None if self._since is None else (time.perf_counter() - self._since) * 1000
+        begun = self._begin(waited_ms)
+        if begun is not None:
+            self._attempt, self._reset = begun
+        return self._attempt
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.attempt.sending = False
         self._reset()
-        if error is not None:
-            self.attempt.fail(error)
+        if self._attempt is not None:
+            self._attempt.sending = False
+            if error is not None:
+                self._attempt.fail(error)
 
 
 class Calls:
     """Where hooks report to: begins calls and attempts, and knows which are current."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, tool_format: str | None = None) -> None:
         self._observer = observer
+        self._tool_format = tool_format
         self._reader = AskedReader()
 
     @guarded
@@ -293,10 +162,10 @@ class Calls:
             return Joined(outer, info.retry) if info is not None and info.retry is not None else None
         if info is None or self._observer.suppressed():
             return None
-        call = Call(info, self._observer)
-        self._observer.call_started(call)
+        call, block = self._open(info)
+        call.inside = True
         tokens = _call.set(call), _attempt.set(None), self._observer.enter(call)
-        return Calling(call, lambda: self._leave(*tokens))
+        return Calling(call, block, lambda: self._leave(*tokens))
 
     @guarded
     def sending(self, match: Match, wire: Wire, client: str) -> Sending | None:
@@ -314,15 +183,65 @@ class Calls:
         asked = self._reader.read(match, content)
         if call is None and (asked is None or self._observer.suppressed()):
             return None
+        ask = _Ask(match, wire, client, content, asked)
+        return Sending(limit_of(_asked_provider(call, ask)), partial(self._begin, call, ask))
+
+    @guarded
+    def _begin(self, call: Call | None, ask: _Ask, waited_ms: float | None) -> _Begun:
+        """Its turn has come: the attempt begins, in *call* or in one of its own."""
+        block = None
         if call is None:
-            call = Call(_implicit(match, wire, client, asked), self._observer, implicit=True)
-            self._observer.call_started(call)
-        request = _request(call, match, wire, content, asked)
-        attempt = Attempt(call, request, wire)
-        call.begin(attempt)
+            call, block = self._open(_implicit(ask), implicit=True)
+        attempt = Attempt(call, self._request(call, ask, waited_ms), ask.wire)
+        call.begin(attempt, waited_ms or 0)
+        if block is not None:
+            block.release()
         self._observer.attempt_started(attempt)
         tokens = None, _attempt.set(attempt), self._observer.enter(attempt)
-        return Sending(attempt, lambda: self._leave(*tokens))
+        return attempt, lambda: self._leave(*tokens)
+
+    def _open(self, info: CallInfo, *, implicit: bool = False) -> tuple[Call, Block | None]:
+        """The call that begins, or goes on in a block of the app, which is claimed then."""
+        block = said().block
+        if block is not None and not block.claim():
+            block = None
+        if block is not None and isinstance(block.call, Call):
+            block.call.ask_again(info)
+            return block.call, block
+        call = Call(info, self._observer, implicit=implicit, block=block)
+        if block is not None:
+            block.call = call
+        self._observer.call_started(call)
+        return call, block
+
+    def _request(self, call: Call, ask: _Ask, waited_ms: float | None) -> Request:
+        match, wire = ask.match, ask.wire
+        asked = ask.asked or Asked(match.dialects[0], model=match.model, stream=bool(match.stream))
+        words = call.words
+        return Request(
+            call_id=call.id,
+            attempt=call.attempts,
+            dialect=asked.dialect,
+            provider=_asked_provider(call, ask),
+            client=call.info.client,
+            url=wire.url,
+            server_address=wire.server_address,
+            server_port=wire.server_port,
+            content=ask.content,
+            masked=ask.content is not wire.content,
+            summary=wire.summary,
+            split=asked.split,
+            model=asked.model or call.info.model,
+            stream=asked.stream,
+            params=asked.params,
+            tool_count=asked.tool_count,
+            prompt_chars=asked.prompt_chars,
+            iteration=words.iteration,
+            stage=words.stage,
+            stage_number=words.stage_number,
+            said_tool_format=words.tool_format or self._tool_format,
+            rate_limit_wait_ms=waited_ms,
+        )
 
     @guarded
     def _leave(self, call: Token[Call | None] | None, attempt: Token[Attempt | None], entered: Any) -> None:
@@ -341,15 +260,16 @@ def current_attempt() -> Attempt | None:
 def _joined() -> Call | None:
     """The call that what happens now is a part of."""
     call = _call.get()
-    if call is None or call.returned or current_attempt() is not None:
+    if call is None or not call.inside or current_attempt() is not None:
         return None
     return call
 
 
-def _implicit(match: Match, wire: Wire, client: str, asked: Asked | None) -> CallInfo:
+def _implicit(ask: _Ask) -> CallInfo:
+    wire, asked = ask.wire, ask.asked
     return CallInfo(
-        client=client,
-        operation=asked.dialect.operation if asked else match.operation,
+        client=ask.client,
+        operation=asked.dialect.operation if asked else ask.match.operation,
         provider=_provider(wire, asked),
         model=asked.model if asked else None,
         server_address=wire.server_address,
@@ -362,31 +282,17 @@ def _provider(wire: Wire, asked: Asked | None) -> str:
     return provider_of_host(wire.server_address) or default or wire.server_address
 
 
-def _request(call: Call, match: Match, wire: Wire, content: bytes, asked: Asked | None) -> Request:
-    asked = asked or Asked(match.dialects[0], model=match.model, stream=bool(match.stream))
-    return Request(
-        call_id=call.id,
-        attempt=call.attempts,
-        dialect=asked.dialect,
-        provider=call.info.provider or _provider(wire, asked),
-        client=call.info.client,
-        url=wire.url,
-        server_address=wire.server_address,
-        server_port=wire.server_port,
-        content=content,
-        masked=content is not wire.content,
-        summary=wire.summary,
-        split=asked.split,
-        model=asked.model or call.info.model,
-        stream=asked.stream,
-        params=asked.params,
-        tool_count=asked.tool_count,
-        prompt_chars=asked.prompt_chars,
-        iteration=call.words.iteration,
-        stage=call.words.stage,
-        stage_number=call.words.stage_number,
-    )
+def _asked_provider(call: Call | None, ask: _Ask) -> str:
+    """Who is asked, by the client's word or by the host."""
+    return (call.info.provider if call else None) or _provider(ask.wire, ask.asked)
 
+
+def _nothing() -> None:
+    """Leaves what was never entered."""
+
+
+_Begun: TypeAlias = "tuple[Attempt, Callable[[], None]]"
+"""An attempt that has begun, and what makes it current no more."""
 
 # Contexts are copied into tasks and threads that outlive a call: what is found here may be over.
 _call: ContextVar[Call | None] = ContextVar("spanscript_call", default=None)

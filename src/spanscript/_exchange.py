@@ -160,6 +160,16 @@ class Reply(Struct, frozen=True):
         """The tool calls of the first choice."""
         return tuple(p for c in self.choices[:1] for p in c.message.parts if isinstance(p, ToolCall))
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is neither text nor a tool call, nor anything else for the app, in any choice."""
+        parts = (part for choice in self.choices for part in choice.message.parts)
+        return not any(_says_something(part) for part in parts)
+
+
+def _says_something(part: Part) -> bool:
+    return bool(part.text.strip()) if isinstance(part, Text) else not isinstance(part, Thinking)
+
 
 class Split(Struct, frozen=True):
     """
@@ -255,6 +265,8 @@ class Request(Struct, frozen=True):
         prompt_chars: Characters of system prompt, tools and messages as they stand in the body.
         iteration, stage: What the app says of itself, if it does.
         stage_number: Which entering of a stage this is; see `_words`.
+        said_tool_format: How tool calls stand in the answer, if the app or its operator says so.
+        rate_limit_wait_ms: How long it waited for its turn under a rate limit of ours; `None`: not at all.
     """
 
     call_id: str
@@ -277,13 +289,20 @@ class Request(Struct, frozen=True):
     iteration: int | None = None
     stage: str | None = None
     stage_number: int | None = None
+    said_tool_format: str | None = None
+    rate_limit_wait_ms: float | None = None
+
+    @property
+    def converses(self) -> bool:
+        """Whether a model is asked to say something, and may be offered tools."""
+        return self.dialect.operation in _CONVERSING
 
     @property
     def tool_format(self) -> str | None:
-        """`native` if tools were offered, else `text`; `None` where there is no conversation."""
-        if self.dialect.operation not in _CONVERSING:
+        """As the app says, else `native` if tools were offered, else `text`; `None`: no conversation."""
+        if not self.converses:
             return None
-        return "native" if self.tool_count else "text"
+        return self.said_tool_format or ("native" if self.tool_count else "text")
 
 
 class Outcome(Struct, frozen=True):
@@ -301,6 +320,7 @@ class Outcome(Struct, frozen=True):
         retryable: Whether trying again could help, by class of failure; `None` if nothing failed.
         retry_after_ms: What the server asked to wait.
         truncated: The answer was longer than what is kept of one.
+        empty: The answer to a conversation came well, with neither text nor tool calls.
     """
 
     status: Status
@@ -314,3 +334,4 @@ class Outcome(Struct, frozen=True):
     retryable: bool | None = None
     retry_after_ms: int | None = None
     truncated: bool = False
+    empty: bool = False

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 from spanscript._exchange import Failure
 from spanscript._guard import text_of
@@ -59,6 +59,10 @@ _RETRYABLE_CODES: Final = frozenset(
 
 _RETRYABLE_EXCEPTIONS: Final = frozenset(
     {
+        # of SDKs, where they do not say what was raised below them
+        "APIConnectionError",
+        "ServiceRequestError",
+        "ServiceResponseError",
         # httpx, httpx2
         "TimeoutException",
         "NetworkError",
@@ -87,6 +91,71 @@ def is_retryable_status(status: int) -> bool:
 def is_retryable_exception(error: BaseException) -> bool:
     """Whether what was raised while sending or reading is worth another try."""
     return is_one_of(error, _RETRYABLE_EXCEPTIONS)
+
+
+def is_worth_another_try(error: BaseException) -> bool:
+    """
+    Whether what a client raised is worth another try: by HTTP status, by class, by the provider's code.
+
+    The first of an exception and of those that it was raised from that tells, decides.
+    """
+    for cause in _causes(error):
+        status = next((found for path in _STATUSES if (found := _status(_dig(cause, path)))), None)
+        if status is not None:
+            return is_retryable_status(status)
+        codes = {code for name in ("code", "type") if isinstance(code := getattr(cause, name, None), str)}
+        if is_retryable_exception(cause) or codes & _RETRYABLE_CODES:
+            return True
+    return False
+
+
+def retry_after_ms_of(error: BaseException) -> int | None:
+    """What the server asked to wait, by the headers of the answer that a client made *error* of."""
+    for cause in _causes(error):
+        for path in _HEADERS:
+            headers = _dig(cause, path)
+            if isinstance(headers, Mapping):
+                return retry_after_ms({str(name).lower(): str(value) for name, value in headers.items()})
+    return None
+
+
+_STATUSES: Final = (
+    ("status_code",),
+    ("status",),
+    ("code",),
+    ("response", "status_code"),
+    ("response", "ResponseMetadata", "HTTPStatusCode"),
+)
+"""Where the exceptions of clients have the HTTP status; in the end those of botocore."""
+
+_HEADERS: Final = (
+    ("response", "headers"),
+    ("headers",),
+    ("response", "ResponseMetadata", "HTTPHeaders"),
+)
+"""Likewise the headers of the answer."""
+
+_MOST_CAUSES: Final = 10
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """*error*, and what it was raised from or while."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _dig(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
+
+
+def _status(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 600 else None
 
 
 def is_one_of(error: BaseException, names: Container[str]) -> bool:

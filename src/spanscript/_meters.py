@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry import metrics
 
 from spanscript import _semconv as semconv
-from spanscript._calls import Call
+from spanscript._call import Call
 from spanscript._exchange import Outcome
 from spanscript._semconv import Attributes, Instrument
 from spanscript._version import __version__

@@ -34,7 +34,7 @@ def make_calls(
     loggers = Loggers(logger_provider)
     transcript = _transcript(settings, meters, LogRecords(loggers) if settings.logs else None)
     tracers = Tracers(tracer_provider, transcript)
-    calls = Calls(Telemetry(tracers, meters, Content(settings.capture, loggers)))
+    calls = Calls(Telemetry(tracers, meters, Content(settings.capture, loggers)), settings.tool_format)
     return calls, transcript.stop if transcript else lambda: None
 
 

@@ -31,6 +31,7 @@ HTTP_STATUS: Final = "http.response.status_code"
 CALL_ID: Final = "llm.call_id"
 ATTEMPT: Final = "llm.attempt"
 STATUS: Final = "llm.status"
+EMPTY: Final = "llm.empty"
 
 ENTRY: Final[Mapping[str, str]] = {
     "writer": "spanscript.writer",
@@ -295,6 +296,7 @@ def of_attempt(request: Request, method: str) -> Attributes:
             SERVER_ADDRESS: request.server_address,
             SERVER_PORT: request.server_port,
             "http.request.resend_count": request.attempt or None,
+            "llm.rate_limit_wait_ms": request.rate_limit_wait_ms,
             **_ours(request),
         }
     )
@@ -330,6 +332,7 @@ def of_outcome(outcome: Outcome) -> Attributes:
             ERROR_TYPE: outcome.failure.type if outcome.failure else None,
             "llm.retryable": outcome.retryable,
             "llm.retry_after_ms": outcome.retry_after_ms,
+            EMPTY: outcome.empty or None,
             "llm.input_tokens": reply.usage.input_tokens if reply else None,
             "llm.output_tokens": reply.usage.output_tokens if reply else None,
         }

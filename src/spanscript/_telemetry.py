@@ -19,7 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanscript import _semconv as semconv
 from spanscript._attempt import Attempt
-from spanscript._calls import Call
+from spanscript._call import Call, CallInfo
 from spanscript._content import Content
 from spanscript._exchange import Failure, Usage
 from spanscript._guard import guarded
@@ -37,13 +37,15 @@ _COUNTED_KEY: Final = "suppress_language_model_instrumentation"
 class _CallSpan:
     """The span that stands for a call: our own, or one of somebody else that we add to."""
 
-    __slots__ = ("counts", "inner", "last_end_ns", "owned", "span")
+    __slots__ = ("counts", "described", "inner", "last_end_ns", "owned", "span")
 
     def __init__(self, span: Span, *, owned: bool, counts: bool = True) -> None:
         self.span = span
         self.owned = owned
         self.counts = counts
         """Whether it tells tokens, if it is our own."""
+        self.described: CallInfo | None = None
+        """What it tells of the call; in a block of the app, another client may go on with it."""
         self.inner: Span | None = None
         """Somebody else's, around the last attempt and inside our own: of the SDK that litellm uses."""
         self.last_end_ns: int | None = None
@@ -102,7 +104,7 @@ class Telemetry:
         if holder.owned and trace.get_current_span() is not holder.span:
             holder.inner = _outer_inference_span()
         request = attempt.request
-        if request.attempt == 0 or call.info.provider is None:  # then each may go elsewhere
+        if holder.described is not call.info or call.info.provider is None:  # then each may go elsewhere
             self._describe(holder, call, attempt)
         if request.attempt and holder.last_end_ns is not None:
             self._meters.retry_wait(call, (attempt.started_ns - holder.last_end_ns) / 1e9)
@@ -221,10 +223,12 @@ class Telemetry:
             return
         request = attempt.request
         holder.span.set_attributes(semconv.of_request(request))
-        if call.info.provider is None:
+        goes_on = holder.described not in (None, call.info)
+        if call.info.provider is None or goes_on:
             holder.span.set_attributes(semconv.of_target(request))
-        if request.model != call.info.model:
+        if request.model != call.info.model or goes_on:
             holder.span.update_name(_name(call.info.operation, request.model))
+        holder.described = call.info
 
 
 _SUPPRESS_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001  # shared with contrib
@@ -263,6 +267,8 @@ def _ending(call: Call, holder: _CallSpan) -> semconv.Attributes:
         }
     )
     outcome = call.last.outcome if call.last else None
+    if outcome is not None and outcome.empty:
+        attributes[semconv.EMPTY] = True
     if holder.owned and outcome is not None:
         if outcome.reply is not None and call.last is not None:
             elsewhere = not holder.counts or (call.info.counted and not call.last.request.stream)

@@ -84,7 +84,7 @@ class Spent(_Numbers, eq=False):
         output_tokens: Tokens that the models made, reasoning included.
         cache_read_tokens, cache_write_tokens: Those of the input that were read from, written to a cache.
         reasoning_tokens: Those of the output that were reasoning.
-        waiting_seconds: From the ends of failed attempts to the starts of the next.
+        waiting_seconds: From the ends of failed attempts to the starts of the next, and under `rate_limit`.
         seconds: Durations of all calls, added up; more than has passed if they ran side by side.
     """
 
@@ -147,10 +147,10 @@ class Tally:
         self._ended_ns: int | None = None
 
     @guarded
-    def attempt_started(self, at_ns: int) -> None:
-        """An attempt is about to be sent."""
-        waited_ns = 0 if self._ended_ns is None else max(0, at_ns - self._ended_ns)
-        _add(self._numbers, _Numbers(attempts=1, waiting_seconds=waited_ns / 1e9))
+    def attempt_started(self, at_ns: int, waited_ms: float) -> None:
+        """An attempt is about to be sent. The first one waited only for its turn under a rate limit."""
+        waited = waited_ms / 1e3 if self._ended_ns is None else max(0, at_ns - self._ended_ns) / 1e9
+        _add(self._numbers, _Numbers(attempts=1, waiting_seconds=waited))
 
     @guarded
     def attempt_ended(self, request: Request, outcome: Outcome) -> None:

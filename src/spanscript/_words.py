@@ -1,5 +1,5 @@
 """
-What the app says of itself: the iteration and the stage that it is in.
+What the app says of itself: the iteration and the stage that it is in, and what it asks as one call.
 
 Held by context variables, so threads with a copied context, tasks and nested agents keep apart. Calls take
 along what holds where they begin; a request is never asked later, when its thread may be another.
@@ -7,16 +7,18 @@ along what holds where they begin; a request is never asked later, when its thre
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import operator
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar, Token
-from functools import partial, wraps
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, structs
+
+from spanscript._block import Block, CallInBlock
+from spanscript._decorating import decorated
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _numbers: Final = itertools.count(1)
@@ -30,11 +32,15 @@ class Words(Struct, frozen=True):
         iteration: The agent's turn.
         stage: The name of the phase.
         stage_number: Which entering of a stage this is, in this process; two of the same name are two.
+        tool_format: How tool calls stand in answers.
+        block: What is asked as one call.
     """
 
     iteration: int | None = None
     stage: str | None = None
     stage_number: int | None = None
+    tool_format: str | None = None
+    block: Block | None = None
 
 
 def said() -> Words:
@@ -70,8 +76,12 @@ class Saying:
 
     def __call__(self, function: _F) -> _F:
         """Decorate *function*, whose type stays; each call says it anew."""
-        wrap = next((wrap for is_it, wrap in _KINDS if is_it(function)), _function)
-        return wraps(function)(wrap(function, partial(Saying, self._say)))  # type: ignore[return-value]
+        return decorated(function, partial(Saying, self._say), self._lasting)
+
+    def _lasting(self, _: ExitStack) -> Saying:
+        """One for all steps of a generator: its stage is entered once, however often it goes on."""
+        words = self._say(said())
+        return Saying(lambda _: words)
 
 
 def iteration(number: int) -> Saying:
@@ -106,76 +116,62 @@ def stage(name: str) -> Saying:
     return Saying(lambda words: structs.replace(words, stage=name, stage_number=next(_numbers)))
 
 
-def _function(function: Callable[..., Any], saying: Callable[[], Saying]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with saying():
-            return function(*args, **kwargs)
+class Asking:
+    """What is inside is one call, see `call`. One `with` block, or a decorator."""
 
-    return run
+    __slots__ = ("_stack", "_tool_format")
 
+    def __init__(self, tool_format: str | None) -> None:
+        self._tool_format = tool_format
+        self._stack: ExitStack | None = None
 
-def _coroutine(function: Callable[..., Any], saying: Callable[[], Saying]) -> Callable[..., Any]:
-    async def run(*args: Any, **kwargs: Any) -> Any:
-        with saying():
-            return await function(*args, **kwargs)
+    def __enter__(self) -> CallInBlock:
+        if self._stack is not None:
+            raise RuntimeError("this call has had its block: write `with spanscript.call():` for each")
+        self._stack = ExitStack()
+        block, saying = self._opened(self._stack)
+        self._stack.enter_context(saying)
+        return CallInBlock(block)
 
-    return run
+    def __exit__(self, *_: object) -> None:
+        if self._stack is not None:
+            self._stack.close()
 
+    def __call__(self, function: _F) -> _F:
+        """Decorate *function*, whose type stays; each call of it is one call."""
+        return decorated(function, partial(Asking, self._tool_format), lambda stack: self._opened(stack)[1])
 
-def _generator(function: Callable[..., Any], saying: Callable[[], Saying]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        own = _lasting(saying)
-        running = function(*args, **kwargs)
-        step = partial(next, running)
-        while True:
-            with own:
-                try:
-                    item = step()
-                except StopIteration as stop:
-                    return stop.value
-            try:
-                sent = yield item
-            except BaseException as error:  # noqa: BLE001  # all are the generator's, its closing too
-                step = partial(running.throw, error)
-            else:
-                step = partial(running.send, sent)
-
-    return run
-
-
-def _async_generator(function: Callable[..., Any], saying: Callable[[], Saying]) -> Callable[..., Any]:
-    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        own = _lasting(saying)
-        running = function(*args, **kwargs)
-        step = partial(anext, running)
-        while True:
-            with own:
-                try:
-                    item = await step()
-                except StopAsyncIteration:
-                    return
-            try:
-                sent = yield item
-            except BaseException as error:  # noqa: BLE001  # all are the generator's, its closing too
-                step = partial(running.athrow, error)
-            else:
-                step = partial(running.asend, sent)
-
-    return run
+    def _opened(self, stack: ExitStack) -> tuple[Block, Saying]:
+        """The block that what is asked belongs to, and what says so."""
+        outer = said().block
+        block = outer if outer is not None and outer.is_free else Block()
+        if block is not outer:
+            stack.callback(block.close)
+        tool_format = self._tool_format
+        return block, Saying(
+            lambda words: structs.replace(words, block=block, tool_format=tool_format or words.tool_format)
+        )
 
 
-def _lasting(saying: Callable[[], Saying]) -> Saying:
-    """One saying for all steps of a generator: its stage is entered once, however often it goes on."""
-    with saying():
-        words = said()
-    return Saying(lambda _: words)
+def call(*, tool_format: str | None = None) -> Asking:
+    """
+    Say that what is asked inside is one call: `with spanscript.call() as asked: …`, or as a decorator.
 
+    Where an app asks again after a failure, perhaps somebody else, all of it stands under one call, whose
+    id is known before: `asked.id`. It is for one question, not for a whole agent: once it is answered, what
+    else is asked inside is a call of its own. Inside another such block, it belongs to that one's call.
 
-_KINDS: Final[tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any]]], ...]] = (
-    (inspect.isasyncgenfunction, _async_generator),
-    (inspect.iscoroutinefunction, _coroutine),
-    (inspect.isgeneratorfunction, _generator),
-)
-"""Kind of function → what says it while it runs; the first that fits, for all others `_function`."""
+    Args:
+        tool_format: How tool calls stand in the answers: `native`, `json`, `hermes`, or the app's own word,
+            for `interpreted_response`. Default: `SPANSCRIPT_TOOL_FORMAT`, else `native` if tools are
+            offered, else `text`.
+
+    Raises:
+        TypeError: The format is no text.
+    """
+    if tool_format is not None and not isinstance(tool_format, str):
+        raise TypeError(f"a tool format is a text, not {type(tool_format).__name__}")
+    return Asking(tool_format)
+
 
 _said: Final[ContextVar[Words]] = ContextVar("spanscript_words", default=Words())  # noqa: B039  # it is frozen

@@ -17,6 +17,8 @@ SPANSCRIPT_DIR: Final = "SPANSCRIPT_DIR"
 SPANSCRIPT_MAX_BYTES: Final = "SPANSCRIPT_MAX_BYTES"
 SPANSCRIPT_WRITE: Final = "SPANSCRIPT_WRITE"
 SPANSCRIPT_LOGS: Final = "SPANSCRIPT_LOGS"
+SPANSCRIPT_RPM: Final = "SPANSCRIPT_RPM"
+SPANSCRIPT_TOOL_FORMAT: Final = "SPANSCRIPT_TOOL_FORMAT"
 CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 ANTHROPIC_TRACING: Final = "ANTHROPIC_OPEN_TELEMETRY"
 DISABLED_INSTRUMENTATIONS: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -38,6 +40,14 @@ VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     SPANSCRIPT_LOGS: (
         "0",
         "`1`: each entry of the transcript is also an OpenTelemetry log record, with a directory or without.",
+    ),
+    SPANSCRIPT_RPM: (
+        "none",
+        "Most requests per minute to providers: `openai=60,anthropic=30`; the others wait (extra `agent`).",
+    ),
+    SPANSCRIPT_TOOL_FORMAT: (
+        "`native` if tools are offered, else `text`",
+        "How tool calls stand in answers: `native`, `json`, `hermes`, or the name of an interpreter.",
     ),
     CAPTURE_CONTENT: (
         "NO_CONTENT",
@@ -81,6 +91,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         max_bytes: Size at which the live file is rotated; 0: never.
         write: How sure a written line is, see `SPANSCRIPT_WRITE`.
         logs: Whether each entry of the transcript is also a log record; needs no directory.
+        rpm: Provider → most requests per minute, see `spanscript.rate_limit`.
+        tool_format: How tool calls stand in answers, where the app does not say; see `spanscript.call`.
         capture: Whether content goes on spans, on events, on both or on neither.
     """
 
@@ -88,6 +100,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_bytes: int = DEFAULT_MAX_BYTES
     write: WriteMode = "inline"
     logs: bool = False
+    rpm: Mapping[str, int] = {}
+    tool_format: str | None = None
     capture: Capture = "NO_CONTENT"
 
     @classmethod
@@ -100,6 +114,8 @@ class Settings(Struct, frozen=True, kw_only=True):
                 _WRITE_MODES, SPANSCRIPT_WRITE, environ.get(SPANSCRIPT_WRITE, "").lower(), "inline"
             ),
             logs=_one_of(_SWITCHES, SPANSCRIPT_LOGS, environ.get(SPANSCRIPT_LOGS, "").strip().lower(), False),
+            rpm=_rpm(environ.get(SPANSCRIPT_RPM, "")),
+            tool_format=environ.get(SPANSCRIPT_TOOL_FORMAT, "").strip() or None,
             capture=_one_of(
                 _CAPTURES, CAPTURE_CONTENT, environ.get(CAPTURE_CONTENT, "").upper(), "NO_CONTENT"
             ),
@@ -120,6 +136,17 @@ def _one_of(table: Mapping[str, _T], variable: str, value: str, default: _T) -> 
             "%s=%s is none of %s; using %s", variable, value, ", ".join(filter(None, table)), default
         )
     return default
+
+
+def _rpm(value: str) -> dict[str, int]:
+    limits: dict[str, int] = {}
+    for limit in filter(None, map(str.strip, value.split(","))):
+        provider, _, number = (part.strip() for part in limit.partition("="))
+        if provider and number.isdecimal() and int(number):
+            limits[provider] = int(number)
+        else:
+            _LOG.warning("%s: %r is no provider=requests, as in openai=60; left out", SPANSCRIPT_RPM, limit)
+    return limits
 
 
 def _size(value: str) -> int:

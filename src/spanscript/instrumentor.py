@@ -21,6 +21,7 @@ from opentelemetry.trace import TracerProvider
 
 from spanscript import _hooks, config
 from spanscript._guard import guarded
+from spanscript._limits import rate_limits
 from spanscript.config import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def instrument(
         meter_provider: Where metrics go; default likewise.
         logger_provider: Where content events and the log records of entries go; default likewise.
         **settings: Fields of `spanscript.Settings`, in place of the environment's: `directory`,
-            `max_bytes`, `write`, `logs`, `capture`.
+            `max_bytes`, `write`, `logs`, `rpm`, `tool_format`, `capture`.
 
     Returns:
         A function that takes every hook off again.
@@ -61,12 +62,11 @@ def instrument(
 
         return make_calls(chosen, tracer_provider, meter_provider, logger_provider)
 
-    undo_tracing = _without_sdk_tracing()
-    undo_hooks = _hooks.install(lambda: recording()[0])
+    undos = [_without_sdk_tracing(), rate_limits(chosen.rpm), _hooks.install(lambda: recording()[0])]
 
     def undo() -> None:
-        undo_hooks()
-        undo_tracing()
+        for off in reversed(undos):
+            off()
         if recording.cache_info().currsize:
             recording()[1]()
 

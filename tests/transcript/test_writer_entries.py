@@ -60,6 +60,7 @@ def test_timestamp(time_ns, text):
         (b'{"content":"\\ud800"}', '"content":"\\ud800"'),
         (b"{}", ""),
         (b"{ }", ""),
+        (b'{"stage":"x"}', '"message":{"stage":"x"}'),
         (b'{"role":"tool","parent":"x"}', '"role":"tool","message":{"role":"tool","parent":"x"}'),
         (b'{"\\u0068ash":1,"role":\n7}', '"role":7,"message":{"\\u0068ash":1,"role": 7}'),
         (b'{"message":{"role":"user"}}', '"message":{"message":{"role":"user"}}'),
@@ -73,21 +74,23 @@ def test_timestamp(time_ns, text):
     ],
 )
 def test_message(raw, rest):
-    root = entries.message(raw, "aa", None, None, IDS)
+    root = entries.message(raw, "aa", None, request(), IDS)
     ids = f'"trace_id":"{IDS.trace_id}","span_id":"{IDS.span_id}",'
     assert root.fields.decode() == ids + '"hash":"aa","parent":null' + (
         rest and "," + rest.replace("\t", "\t")
     )
     loads(line_of(root))
-    inner = entries.message(raw, "bb", "aa", 0, None)
-    assert inner.fields.decode() == '"hash":"bb","parent":"aa","iteration":0' + (rest and "," + rest)
+    inner = entries.message(raw, "bb", "aa", request(iteration=0, stage='a "b"'), None)
+    where = '"iteration":0,"stage":"a \\"b\\""'
+    assert inner.fields.decode() == f'"hash":"bb","parent":"aa",{where}' + (rest and "," + rest)
 
 
 def test_system_prompt_and_tools():
-    assert entries.system_prompt(b'[{"type": "text",\n"text": "x"}]', "aa", None).fields == (
+    assert entries.system_prompt(b'[{"type": "text",\n"text": "x"}]', "aa", request(), None).fields == (
         b'"hash":"aa","content":[{"type": "text", "text": "x"}]'
     )
-    assert entries.tool_schemas(b"[\n]", "bb", None).fields == b'"hash":"bb","schemas":[ ]'
+    staged = entries.tool_schemas(b"[\n]", "bb", request(iteration=1, stage="plan"), None)
+    assert staged.fields == b'"hash":"bb","iteration":1,"stage":"plan","schemas":[ ]'
 
 
 @pytest.mark.parametrize(

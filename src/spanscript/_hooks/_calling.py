@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from spanscript._calls import CallInfo, Calls
+from spanscript._call import CallInfo
+from spanscript._calls import Calls
 from spanscript._patch import Wrapper
 
 Describe = Callable[[Callable[..., Any], Any, Any, Any], CallInfo | None]

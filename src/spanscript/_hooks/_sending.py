@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -92,9 +95,12 @@ def around(
         sending = begin(*args, **kwargs)
         if sending is None:
             return wrapped(*args, **kwargs)
+        while seconds := sending.wait():
+            time.sleep(seconds)
         with sending as attempt:
             response = wrapped(*args, **kwargs)
-        take(attempt, response)
+        if attempt is not None:
+            take(attempt, response)
         return response
 
     return send
@@ -109,12 +115,24 @@ def around_async(
         sending = begin(*args, **kwargs)
         if sending is None:
             return await wrapped(*args, **kwargs)
+        while seconds := sending.wait():
+            await pause(seconds)
         with sending as attempt:
             response = await wrapped(*args, **kwargs)
-        take(attempt, response)
+        if attempt is not None:
+            take(attempt, response)
         return response
 
     return send
+
+
+async def pause(seconds: float) -> None:
+    """Wait in whatever runs this coroutine."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        await trio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)
 
 
 def text_headers(headers: Iterable[tuple[str, str]]) -> Headers:

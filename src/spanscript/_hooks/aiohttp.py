@@ -21,7 +21,7 @@ from spanscript._calls import Calls, Sending
 from spanscript._guard import guarded
 from spanscript._hooks._legs import legs
 from spanscript._hooks._reading import Step
-from spanscript._hooks._sending import Headers, kept, sending, text_headers
+from spanscript._hooks._sending import Headers, kept, pause, sending, text_headers
 from spanscript._patch import Wrapper
 from spanscript._unread import end_unread, watch
 
@@ -50,9 +50,12 @@ class _Hook:
         sending = self._begin(url, instance, kwargs)
         if sending is None:
             return await wrapped(*args, **kwargs)
+        while seconds := sending.wait():
+            await pause(seconds)
         with sending as attempt:
             response = await wrapped(*args, **kwargs)
-        self._take(attempt, response, instance, kwargs)
+        if attempt is not None:
+            self._take(attempt, response, instance, kwargs)
         return response
 
     @guarded

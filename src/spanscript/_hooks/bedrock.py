@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from spanscript import _dialects
-from spanscript._calls import CallInfo, Calls
+from spanscript._call import CallInfo
+from spanscript._calls import Calls
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS
 from spanscript._json import members

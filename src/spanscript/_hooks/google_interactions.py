@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from spanscript import _dialects
-from spanscript._calls import CallInfo, Calls
+from spanscript._call import CallInfo
+from spanscript._calls import Calls
 from spanscript._hooks import stainless
 from spanscript._hooks._calling import around, around_async
 from spanscript._hooks._sending import PORTS

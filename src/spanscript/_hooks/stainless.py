@@ -14,7 +14,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from spanscript import _dialects
-from spanscript._calls import CallInfo, Calls
+from spanscript._call import CallInfo
+from spanscript._calls import Calls
 from spanscript._failures import is_one_of, retry_after_ms
 from spanscript._hooks._calling import around, around_async
 from spanscript._patch import Wrapper

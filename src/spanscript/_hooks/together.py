@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from spanscript import _dialects
-from spanscript._calls import CallInfo, Calls
+from spanscript._call import CallInfo
+from spanscript._calls import Calls
 from spanscript._failures import is_one_of
 from spanscript._hooks import stainless
 from spanscript._hooks._calling import around, around_async

@@ -123,16 +123,16 @@ class Conversation:
             system, other = self._hash("", split.system)
             respelled |= other
             if self._is_new("system_prompt", system) or anew:
-                found.append(entries.system_prompt(split.system, system, ids))
+                found.append(entries.system_prompt(split.system, system, request, ids))
         if split.tools is not None:
             tools, other = self._hash("", split.tools)
             respelled |= other
             if self._is_new("tool_schemas", tools) or anew:
-                found.append(entries.tool_schemas(split.tools, tools, ids))
+                found.append(entries.tool_schemas(split.tools, tools, request, ids))
         for at in range(self._known_length(chain), len(chain)):
             parent = chain[at - 1] if at else None
             self._new.append(("message", chain[at]))
-            found.append(entries.message(split.items[at], chain[at], parent, request.iteration, ids))
+            found.append(entries.message(split.items[at], chain[at], parent, request, ids))
         references = References(system, tools, chain[-1] if chain else None, respelled)
         found.append(entries.provider_call_request(request, split, references, body_sha256, ids))
         return found

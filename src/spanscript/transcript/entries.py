@@ -40,6 +40,7 @@ ENVELOPE: Final = frozenset(
         "hash",
         "parent",
         "iteration",
+        "stage",
         "blobs",
         "message",
     }
@@ -125,9 +126,9 @@ def gap(reason: str, dropped: int) -> Entry:
     return _entry("gap", None, {"reason": reason, "dropped": dropped})
 
 
-def system_prompt(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
+def system_prompt(raw: bytes, digest: str, request: x.Request, ids: SpanIds | None) -> Entry:
     """A system prompt, as the JSON value that was sent."""
-    return _entry("system_prompt", ids, {"hash": digest}, content=one_line(raw))
+    return _entry("system_prompt", ids, _named(digest, request), content=one_line(raw))
 
 
 def stage(request: x.Request, ids: SpanIds | None) -> Entry:
@@ -135,16 +136,27 @@ def stage(request: x.Request, ids: SpanIds | None) -> Entry:
     return _entry("stage", ids, {"name": request.stage, "iteration": request.iteration})
 
 
-def tool_schemas(raw: bytes, digest: str, ids: SpanIds | None) -> Entry:
+def tool_schemas(raw: bytes, digest: str, request: x.Request, ids: SpanIds | None) -> Entry:
     """The tools that were offered, as the JSON array that was sent."""
-    return _entry("tool_schemas", ids, {"hash": digest}, schemas=one_line(raw))
+    return _entry("tool_schemas", ids, _named(digest, request), schemas=one_line(raw))
 
 
-def message(raw: bytes, digest: str, parent: str | None, iteration: int | None, ids: SpanIds | None) -> Entry:
+def annotation(event: str, fields: x.Json, about: Mapping[str, x.Json], ids: SpanIds | None) -> Entry:
+    """What the app itself says; *about*: where it stands when it does."""
+    return _entry("annotation", ids, {"event": event, **about}, fields=one_line(_encode(fields)))
+
+
+def _named(digest: str, request: x.Request) -> dict[str, x.Json]:
+    return {"hash": digest, "iteration": request.iteration, "stage": request.stage}
+
+
+def message(raw: bytes, digest: str, parent: str | None, request: x.Request, ids: SpanIds | None) -> Entry:
     """A message: its own members beside the envelope's, or whole where they would meet."""
     head = _members(ids, {"hash": digest}) + (b',"parent":' + _encode(parent))
-    if iteration is not None:
-        head += b',"iteration":%d' % iteration
+    if request.iteration is not None:
+        head += b',"iteration":%d' % request.iteration
+    if request.stage is not None:
+        head += b',"stage":' + _encode(request.stage)
     return Entry("message", b",".join(filter(None, (head, _own_members(one_line(raw))))))
 
 
@@ -221,7 +233,7 @@ def interpreted_response(asked: x.Request, reply: x.Reply, found: Interpreted, i
     """What was made of the answer to a request, without what the answer's own line says in the same way."""
     sent = {call.id: call.arguments for call in reply.tool_calls}
     fields = {
-        **_present(_own("call_id", "iteration"), asked),
+        **_present(_own("call_id", "iteration", "stage"), asked),
         "tool_format": found.tool_format,
         "prose": None if found.prose == reply.texts(x.Text) else found.prose or "",
         "tool_calls": [_interpreted_call(call, sent) for call in found.tool_calls],
@@ -306,9 +318,13 @@ def _of_struct(part: Struct) -> dict[str, x.Json]:
 def _since_start(name: str) -> Callable[[x.Outcome], float | None]:
     def milliseconds(outcome: x.Outcome) -> float | None:
         end = getattr(outcome, name)
-        return None if end is None else round((end - outcome.started_ns) / 1e6, 3)
+        return None if end is None else _rounded((end - outcome.started_ns) / 1e6)
 
     return milliseconds
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
 
 
 def _param(name: str) -> Callable[[x.Request], x.Json]:
@@ -319,16 +335,17 @@ def _own(*names: str) -> _Fields:
     return tuple((name, attrgetter(name)) for name in names)
 
 
-_CALL: Final = _own("call_id", "attempt", "iteration")
+_CALL: Final = _own("call_id", "attempt", "iteration", "stage")
 
 _REQUEST: Final[_Fields] = (
     *_CALL,
-    *_own("stage", "model", "provider"),
+    *_own("model", "provider"),
     ("dialect", attrgetter("dialect.name")),
     *_own("client", "url", "stream"),
     *((name, _param(name)) for name in ("max_tokens", "temperature", "tool_choice")),
     *_own("tool_format"),
     ("native_tool_count", attrgetter("tool_count")),
+    ("rate_limit_wait_ms", lambda request: _rounded(request.rate_limit_wait_ms)),
 )
 
 _REFERENCES: Final = _own("system_prompt", "tool_schemas", "context")
@@ -348,8 +365,9 @@ _TIMES: Final[_Fields] = (
 )
 
 _TRUNCATED: Final[_Fields] = (("truncated", lambda outcome: outcome.truncated or None),)
+_EMPTY: Final[_Fields] = (("empty", lambda outcome: outcome.empty or None),)
 
-_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status", "request_id"), *_TRUNCATED)
+_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status", "request_id"), *_TRUNCATED, *_EMPTY)
 
 _ERROR: Final[_Fields] = (
     *_own("status", "retryable"),
@@ -377,7 +395,7 @@ def _present(table: _Fields, source: object) -> dict[str, x.Json]:
     return {name: value for name, get in table if (value := get(source)) is not None}
 
 
-def _entry(kind: str, ids: SpanIds | None, fields: Mapping[str, x.Json], **raw: bytes) -> Entry:
+def _entry(kind: str, ids: SpanIds | None, fields: Mapping[str, x.Json], /, **raw: bytes) -> Entry:
     """An entry of encoded *fields*, then *raw* ones that are JSON already."""
     members = _members(ids, fields)
     return Entry(kind, members + b"".join(b',"%b":%b' % (k.encode(), v) for k, v in raw.items()))

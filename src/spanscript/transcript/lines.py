@@ -28,14 +28,14 @@ LINE_LIMIT: Final = 64 * 1024 * 1024
 _FIELDS: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("text", (str,), "timestamp writer trace_id span_id hash parent call_id model provider dialect"),
     ("text", (str,), "client url stage context system_prompt tool_schemas tool_format"),
-    ("text", (str,), "body_sha256 body_text body_base64"),
+    ("text", (str,), "body_sha256 body_text body_base64 event"),
     ("text", (str,), "text thinking response_id request_id status error_type error_message reason prose"),
     ("a whole number", (int,), "seq attempt version pid body_bytes message_count blobs"),
     ("a whole number", (int,), "native_tool_count prompt_chars"),
     ("a whole number", (int,), "input_tokens output_tokens cache_read_tokens cache_write_tokens"),
     ("a whole number", (int,), "reasoning_tokens http_status dropped"),
-    ("a number", (int, float), "response_ms first_chunk_ms retry_after_ms cost_usd"),
-    ("true or false", (bool,), "stream retryable masked verbatim"),
+    ("a number", (int, float), "response_ms first_chunk_ms retry_after_ms rate_limit_wait_ms cost_usd"),
+    ("true or false", (bool,), "stream retryable masked verbatim empty"),
     ("a list", (list,), "finish_reasons choices tool_calls"),
 )
 _KINDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
@@ -54,6 +54,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "provider_call_error": _CALL,
     "interpreted_response": ("call_id",),
     "stage": (),
+    "annotation": ("event",),
     "gap": (),
 }
 """Type → the keys without which a line of it says nothing."""

@@ -72,6 +72,13 @@ class TranscriptProcessor(SpanProcessor):
         """Whether any transcript is being written in this process."""
         return any(processor._is_wanted() for processor in cls._living)  # noqa: SLF001  # its own
 
+    @classmethod
+    def annotate(cls, entry: entries.Entry) -> None:
+        """Write what the app says of itself into every transcript of this process."""
+        for processor in list(cls._living):
+            if processor._is_wanted():  # noqa: SLF001  # its own
+                processor._writer.write(lambda _: [entry])  # noqa: SLF001
+
     @property
     def listener(self) -> Listener | None:
         """Who gets the lines, beside the file or instead of one."""
@@ -120,14 +127,14 @@ class TranscriptProcessor(SpanProcessor):
         self._attempts[context.span_id] = attempt
         service = resource.attributes.get("service.name")
         self._writer.service_name = service if isinstance(service, str) else None
-        self._writer.write(request_entries(attempt.request, _ids(context)), attempt.started_ns)
+        self._writer.write(request_entries(attempt.request, ids_of(context)), attempt.started_ns)
         get_ready(attempt.request)
 
     @guarded
     def _finish(self, attempt: Attempt, context: SpanContext) -> None:
         outcome = attempt.outcome
         if outcome is not None:
-            entry = entries.provider_call_outcome(attempt.request, outcome, _ids(context))
+            entry = entries.provider_call_outcome(attempt.request, outcome, ids_of(context))
             self._writer.write(lambda _: [entry], outcome.ended_ns)
 
     @guarded
@@ -135,7 +142,7 @@ class TranscriptProcessor(SpanProcessor):
         outcome = attempt.outcome
         found = interpretation(attempt.request, outcome) if outcome is not None else None
         if outcome is not None and outcome.reply is not None and found is not None:
-            entry = entries.interpreted_response(attempt.request, outcome.reply, found, _ids(context))
+            entry = entries.interpreted_response(attempt.request, outcome.reply, found, ids_of(context))
             self._writer.write(lambda _: [entry], outcome.ended_ns)
 
     @guarded
@@ -144,5 +151,6 @@ class TranscriptProcessor(SpanProcessor):
             self._writer.close()
 
 
-def _ids(context: SpanContext) -> SpanIds:
+def ids_of(context: SpanContext) -> SpanIds:
+    """Trace and span as a line has them."""
     return SpanIds(trace_id=f"{context.trace_id:032x}", span_id=f"{context.span_id:016x}")
