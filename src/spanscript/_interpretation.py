@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import entry_points
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -74,6 +75,9 @@ class Answer(Struct, frozen=True):
 
 Interpreter: TypeAlias = Callable[[Answer], "Interpreted | None"]
 
+ENTRY_POINTS: Final = "spanscript_interpreter"
+"""The group of entry points by which a package brings an interpreter; their names are tool formats."""
+
 _interpreters: tuple[Interpreter, ...] = ()
 """The app's, the last one first."""
 
@@ -90,7 +94,7 @@ def interpreter(fn: Interpreter | str) -> Callable[[], None]:
 
     Args:
         fn: From an `Answer` to an `Interpreted`; or the name of one of ours: `native`, `json` (tool calls
-            in fenced blocks) or `hermes` (in `<tool_call>`).
+            in fenced blocks) or `hermes` (in `<tool_call>`), or of an entry point `spanscript_interpreter`.
 
     Returns:
         What takes it off again.
@@ -99,9 +103,9 @@ def interpreter(fn: Interpreter | str) -> Callable[[], None]:
         ValueError: There is none of this name.
     """
     global _interpreters  # noqa: PLW0603  # replaced as a whole, so that threads need no lock
-    if isinstance(fn, str) and fn not in INTERPRETERS:
+    chosen = _named(fn) if isinstance(fn, str) else fn
+    if chosen is None:
         raise ValueError(f"no interpreter {fn!r}; there are {', '.join(INTERPRETERS)}")
-    chosen = INTERPRETERS[fn] if isinstance(fn, str) else fn
     mine = partial(chosen)  # the same one may be put on twice
     _interpreters = (mine, *_interpreters)
 
@@ -114,7 +118,7 @@ def interpreter(fn: Interpreter | str) -> Callable[[], None]:
 
 def get_ready(request: Request) -> None:
     """Load what `interpretation` will need: it may be asked in a finalizer, where nothing should load."""
-    if request.tool_format in INTERPRETERS:
+    if request.tool_format is not None and _named(request.tool_format) is not None:
         prepare()
 
 
@@ -124,8 +128,8 @@ def interpretation(request: Request, outcome: Outcome) -> Interpreted | None:
     reply, tool_format = outcome.reply, request.tool_format
     if outcome.status != "ok" or reply is None or tool_format is None:
         return None
-    builtin = INTERPRETERS.get(tool_format)
-    if builtin is None and not _interpreters:
+    named = _named(tool_format)
+    if named is None and not _interpreters:
         return None
     answer = Answer(
         call_id=request.call_id,
@@ -136,11 +140,27 @@ def interpretation(request: Request, outcome: Outcome) -> Interpreted | None:
         tool_calls=reply.tool_calls,
         tools=offered(request.split.tools if request.split else None),
     )
-    for own in _interpreters:
+    for own in (*_interpreters, *([named] if named else [])):
         found = _asked(own, answer)
         if found is not None:
             return found
-    return builtin(answer) if builtin else None
+    return None
+
+
+def _named(tool_format: str) -> Interpreter | None:
+    """What interprets this format: ours, or one that is installed under this name."""
+    if tool_format in INTERPRETERS or tool_format == "text":
+        return INTERPRETERS.get(tool_format)
+    return _installed(tool_format)
+
+
+@cache
+@guarded
+def _installed(name: str) -> Interpreter | None:
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        found: Interpreter = entry_point.load()
+        return found
+    return None
 
 
 @guarded

@@ -171,6 +171,7 @@ NOT_ON_THE_WAY = {
     "spanscript.instrumentor.SpanscriptInstrumentor._uninstrument",
     "spanscript.instrumentor.pre_instrument",
     "spanscript._patch.when_imported.<locals>.imported",
+    "spanscript._interpretation._installed",  # once for each format, which `interpretation` asks for
 }
 """Places that no request comes through."""
 
