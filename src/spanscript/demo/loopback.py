@@ -10,6 +10,11 @@ _BAD_DAY = {
         "529 retry-after-ms=300",
         Step(answer={"texts": ["Lisbon."]}),
     ),
+    "Faro?": (
+        "429 retry-after-ms=120",
+        Step(answer={"texts": [""], "calls": [], "finish": "stop"}),
+        Step(),
+    ),
     "planet": (Step(delay=0.8, answer={"texts": ["Jupiter is the largest planet."]}),),
     "Tell me about a lighthouse": (
         Step(
