@@ -38,6 +38,7 @@ lint: $(BIN)/installed  ## types, style, layers, duplicates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pylint src/spanscript
 

@@ -1,4 +1,4 @@
-"""Checked by mypy, never run: the public names keep their types."""
+"""Checked by mypy and pyright, never run: the public names keep their types."""
 
 from __future__ import annotations
 
@@ -22,16 +22,30 @@ def function(count: int, *, name: str = "") -> float:
 
 
 @spanscript.stage("plan")
+@spanscript.retrying(retries=2, on=(ValueError, LookupError))
 async def coroutine(count: int) -> float:
     return count
 
 
+@spanscript.call(tool_format="hermes")
+@spanscript.retrying()
+def asked(count: int, *, name: str = "") -> float:
+    return count + len(name)
+
+
+@spanscript.call()
+async def asked_async(count: int) -> float:
+    return count
+
+
 @spanscript.stage("plan")
+@spanscript.retrying(deadline_ms=1.5)
 def generator(count: int) -> Iterator[int]:
     yield count
 
 
-@spanscript.stage("plan")
+@spanscript.retrying()
+@spanscript.call()
 async def async_generator(count: int) -> AsyncIterator[int]:
     yield count
 
@@ -42,6 +56,7 @@ class Agent:
         return count
 
     @classmethod
+    @spanscript.retrying()
     @spanscript.stage("plan")
     def of_class(cls, count: int) -> float:
         return count
@@ -50,9 +65,44 @@ class Agent:
 async def decorated_functions_keep_their_types() -> None:
     with spanscript.stage("plan"), spanscript.iteration(2):
         number: float = function(1, name="a")
-    number = await coroutine(1)
+    number = await coroutine(1) + asked(1, name="a") + await asked_async(1)
     numbers: list[int] = [*generator(1), *[item async for item in async_generator(1)]]
     number = Agent().method(1) + Agent.of_class(1) + len(numbers)
     function("1")  # type: ignore[arg-type]
     await coroutine("1")  # type: ignore[arg-type]
+    asked("1")  # type: ignore[arg-type]
+    await asked_async("1")  # type: ignore[arg-type]
     print(number)
+
+
+async def tries_and_calls() -> None:
+    for one in spanscript.retrying(retries=1, on_empty=True):
+        with one as call:
+            identity: str = call.id
+            attempts: int = call.attempts
+            print(identity, attempts)
+    async for one in spanscript.retrying(on=KeyError):
+        number: int = one.number
+        with one:
+            print(number)
+    with spanscript.call() as opened:
+        print(opened.id, opened.status)
+    off: Callable[[], None] = spanscript.rate_limit("openai", 60)
+    off()
+    spanscript.annotate("happened", tool="search", hits=3)
+    spanscript.retrying(retries="3")  # type: ignore[arg-type]
+
+
+def numbers() -> None:
+    with spanscript.usage() as used:
+        calls: int = used.calls
+        cost: float | None = used.cost_usd
+        print(calls, cost, used.by_model["gpt-5"].input_tokens)
+
+
+def parse(answer: spanscript.Answer) -> spanscript.Interpreted | None:
+    return spanscript.Interpreted("own", answer.text) if answer.text else None
+
+
+undo = spanscript.interpreter(parse)
+undo = spanscript.interpreter("hermes")

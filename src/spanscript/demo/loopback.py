@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spanscript.demo.provider import Provider, Step
 
-_BAD_DAY = {
+_BAD_DAY: dict[str, tuple[Step | str, ...]] = {
     "a city by the sea": (
         "429 retry-after-ms=150",
         "529 retry-after-ms=300",
