@@ -21,6 +21,7 @@ from spanscript._call import Call
 from spanscript._exchange import Outcome
 from spanscript._extras import needed
 from spanscript._failures import is_worth_another_try, retry_after_ms_of
+from spanscript._guard import guarded
 from spanscript._retried import decorated
 from spanscript._words import Saying, said
 
@@ -189,6 +190,7 @@ class _Run:
         broke = outcome.failure is not None and (outcome.http_status or 0) < 400 and outcome.retryable
         return bool(broke) or (self._tries.on_empty and outcome.empty)
 
+    @guarded
     def _outcome(self) -> Outcome | None:
         """How the last attempt of this try ended."""
         call = self.block.call

@@ -171,6 +171,8 @@ NOT_ON_THE_WAY = {
     "spanscript.instrumentor.SpanscriptInstrumentor._uninstrument",
     "spanscript.instrumentor.pre_instrument",
     "spanscript._patch.when_imported.<locals>.imported",
+    "spanscript._annotations._annotate",
+    "spanscript._retrying._Run._outcome",
     "spanscript._interpretation._installed",  # once for each format, which `interpretation` asks for
 }
 """Places that no request comes through."""
