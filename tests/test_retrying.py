@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import types
+from contextvars import Context
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -552,3 +554,89 @@ def test_worth_another_try(error, again):
 )
 def test_what_the_server_asked_to_wait(error, milliseconds):
     assert retry_after_ms_of(error) == milliseconds
+
+
+# Blocks and generators that somebody else closes
+
+
+@spanscript.call()
+def called(provider):
+    yield from chat(client(provider), stream=True)
+
+
+@spanscript.retrying()
+def retried(provider):
+    yield from chat(client(provider), stream=True)
+
+
+def in_a_block(provider):
+    with spanscript.call():
+        yield from chat(client(provider), stream=True)
+
+
+def in_a_loop(provider):
+    for attempt in spanscript.retrying():
+        with attempt:
+            yield from chat(client(provider), stream=True)
+
+
+@pytest.mark.parametrize("generate", [called, retried, in_a_block, in_a_loop])
+def test_a_generator_that_is_closed_elsewhere(generate, provider, recording):
+    """What it asked is abandoned; what is asked then is somebody else's."""
+    running = generate(provider)
+    assert Context().run(next, running)
+    with spanscript.call() as mine:
+        running.close()
+        del running
+        gc.collect()
+        chat(client(provider))
+    chat(client(provider))
+
+    told = {e["call_id"]: e.get("status", "ok") for e in recording.entries if "response_ms" in e}
+    assert sorted(told.values()) == ["abandoned", "ok", "ok"]
+    assert told[mine.id] == "ok"
+    assert len(recording.calls) == 3
+    assert spanscript._words.said().block is None
+
+
+@pytest.mark.parametrize("generate", [called, retried])
+def test_a_generator_is_talked_to_as_before(generate):
+    wrap = spanscript.call() if generate is called else spanscript.retrying()
+
+    @wrap
+    def dialogue():
+        try:
+            got = yield "first"
+            yield got
+        except KeyError:
+            yield "caught"
+        return "done"
+
+    talk = dialogue()
+    assert next(talk) == "first"
+    assert talk.send("word") == "word"
+    with pytest.raises(StopIteration, match="done"):
+        next(talk)
+    other = dialogue()
+    next(other)
+    assert other.throw(KeyError()) == "caught"
+    other.close()
+
+
+@pytest.mark.parametrize("way", ["function", "coroutine", "block"])
+def test_nothing_is_recorded_and_the_code_runs_where_it_is_not_active(way, provider):
+    if way == "function":
+        answer = spanscript.call(tool_format="json")(lambda: chat(client(provider)))()
+    elif way == "coroutine":
+
+        @spanscript.call()
+        async def ask():
+            async with aclient(provider) as own:
+                return await chat(own)
+
+        answer = asyncio.run(ask())
+    else:
+        with spanscript.call() as asked:
+            answer = chat(client(provider))
+        assert (asked.attempts, asked.status, len(asked.id)) == (0, None, 36)
+    assert answer.choices
