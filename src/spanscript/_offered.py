@@ -64,25 +64,45 @@ def offered(raw: bytes | None) -> Tools:
 
     An element of an unknown shape makes `names` `None`; so does what is no array.
     """
-    try:
-        value = loads(raw or b"null")
-    except (ValueError, RecursionError):
+    found = declarations(raw)
+    if found is None:
         return Tools()
-    if not isinstance(value, list):
-        return Tools()
-    found = [tool for element in value for tool in _tools_of(mapping(element))]
     return Tools(
-        names=tuple(name for name, _, _ in found if name) if all(name for name, _, _ in found) else None,
-        schemas={name: schema for name, schema, _ in found if name and schema},
-        texts=frozenset(name for name, _, is_text in found if name and is_text),
+        names=tuple(tool.name for tool in found if tool.name) if all(tool.name for tool in found) else None,
+        schemas={tool.name: tool.schema for tool in found if tool.name and tool.schema},
+        texts=frozenset(tool.name for tool in found if tool.name and tool.is_text),
     )
 
 
-_Tool: TypeAlias = tuple[str | None, Json, bool]
-"""Name, schema, whether it takes a text."""
+class Declaration(Struct, frozen=True):
+    """
+    One tool as a request declares it.
+
+    Attributes:
+        name: `None` for one that the provider has itself.
+        description: What it is said to do.
+        schema: The JSON schema of its arguments, if there is one.
+        is_text: Whether it takes a text and no JSON.
+    """
+
+    name: str | None
+    description: str | None
+    schema: Json
+    is_text: bool
 
 
-def _tools_of(element: Mapping[str, Json]) -> Iterator[_Tool]:
+def declarations(raw: bytes | None) -> list[Declaration] | None:
+    """Read the raw array of tools of any dialect; `None` for what is no array."""
+    try:
+        value = loads(raw or b"null")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, list):
+        return None
+    return [tool for element in value for tool in _tools_of(mapping(element))]
+
+
+def _tools_of(element: Mapping[str, Json]) -> Iterator[Declaration]:
     groups = [element[key] for key in _GROUPS if isinstance(element.get(key), list)]
     if groups:
         yield from (_tool(mapping(inner)) for group in groups for inner in group)
@@ -90,12 +110,13 @@ def _tools_of(element: Mapping[str, Json]) -> Iterator[_Tool]:
         yield _tool(element)
 
 
-def _tool(element: Mapping[str, Json]) -> _Tool:
+def _tool(element: Mapping[str, Json]) -> Declaration:
     declared = next((mapping(element[key]) for key in _INNER if mapping(element.get(key))), element)
     schema = next(filter(None, (mapping(dig(declared, path)) for path in _SCHEMAS)), None)
     if schema is None and mapping(declared.get("parameter_definitions")):
         schema = _of_definitions(declared["parameter_definitions"])
-    return string(declared.get("name")), schema, element.get("type") == "custom" and schema is None
+    is_text = element.get("type") == "custom" and schema is None
+    return Declaration(string(declared.get("name")), string(declared.get("description")), schema, is_text)
 
 
 def _of_definitions(definitions: Mapping[str, Json]) -> Json:
@@ -195,16 +216,16 @@ def _validator(schema: bytes) -> Any:
     said = {"$schema": string(parsed.get("$schema")) or ""}
     draft = jsonschema.validators.validator_for(said, default=jsonschema.Draft202012Validator)
     # An empty registry fetches nothing; the default one would ask any address that a schema names.
-    return _limited(draft)(_plain(parsed), registry=import_module("referencing").Registry())
+    return _limited(draft)(plain_schema(parsed), registry=import_module("referencing").Registry())
 
 
-def _plain(schema: Json) -> Json:
+def plain_schema(schema: Json) -> Json:
     """As JSON Schema has it: Google has types in capitals, and `nullable`."""
     if isinstance(schema, list):
-        return [_plain(item) for item in schema]
+        return [plain_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {key: _plain(value) for key, value in schema.items() if (key, type(value)) not in _DROPPED}
+    plain = {key: plain_schema(value) for key, value in schema.items() if (key, type(value)) not in _DROPPED}
     kind = schema.get("type")
     if isinstance(kind, str):
         kind = kind.lower() if kind.isupper() else kind

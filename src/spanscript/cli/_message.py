@@ -12,6 +12,7 @@ from spanscript._exchange import (
     Media,
     Message,
     Other,
+    Part,
     Refusal,
     Text,
     Thinking,
@@ -27,7 +28,12 @@ def blocks_of(value: Json, dialect: str | None) -> Iterator[str]:
     name = f" {message.name}" if message.name else ""
     yield clean(f"[{message.role}]{name}", one_line=True)
     for part in message.parts:
-        yield indented(_PARTS[type(part)](part))
+        yield indented(text_of(part))
+
+
+def text_of(part: Part) -> str:
+    """A part in a few words or many; not yet cleaned."""
+    return _PARTS[type(part)](part)
 
 
 def indented(text: str) -> str:

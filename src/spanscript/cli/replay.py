@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from spanscript import _json
 from spanscript._exchange import Json
-from spanscript.cli import _source
+from spanscript.cli import _send, _source
 from spanscript.cli._text import clean, clean_json, dump
+from spanscript.transcript.exchanges import Exchanges
 from spanscript.transcript.lines import Entry, TranscriptError
 from spanscript.transcript.reader import Rebuilt
 
@@ -33,6 +34,8 @@ _DOUBTS: Final[Mapping[str, str]] = {
     "harmed": "not what was sent: it does not have the entry's `body_sha256`; try `spanscript check`",
 }
 
+_UNSENT: Final = ("masked", "summary", "harmed")
+
 _HOSTS: Final = ("openai.com", "anthropic.com", "openai.azure.com", "localhost", "127.0.0.1", "::1")
 
 
@@ -41,15 +44,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _source.add_call(parser)
     _source.add_arguments(parser)
     parser.add_argument("--attempt", type=int, metavar="N", help="the attempt, from 0 (default: the last)")
-    parser.add_argument("--curl", action="store_true", help="print a curl command, without credentials")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--curl", action="store_true", help="print a curl command, without credentials")
+    ways.add_argument("--send", action="store_true", help="ask again, and show the new answer beside the old")
+    _send.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the body to the byte; on a terminal, with control characters as JSON escapes."""
+    """Print the body to the byte (on a terminal, with control characters as JSON escapes), or send it."""
     transcript = _source.load(args)
     call = _source.find(args, transcript)
+    _send.require_send(args)
     request = transcript.request(call, args.attempt)
     rebuilt = transcript.rebuild(request)
+    if args.send:
+        _require_sendable(request, rebuilt)
+        exchange = Exchanges(transcript).of_attempt(call, args.attempt)
+        return _send.run(args, exchange) or _source.code_after(transcript)
     if args.json:
         print(dump(_record(request, rebuilt)))
     elif args.curl:
@@ -60,6 +71,17 @@ def run(args: argparse.Namespace) -> int:
         doubt = clean(f"{request.where}: {_DOUBTS[rebuilt.proof]}", one_line=True)
         print(f"spanscript: {doubt}", file=sys.stderr)
     return max(_source.code_after(transcript), 2 * (rebuilt.proof == "harmed"))
+
+
+def _require_sendable(request: Entry, rebuilt: Rebuilt) -> None:
+    """
+    Refuse what is not what the app sent.
+
+    Raises:
+        TranscriptError: It is only a summary, or a key is missing in it, or it is harmed.
+    """
+    if rebuilt.proof in _UNSENT:
+        raise TranscriptError(f"{request.where}: it is not sent: {_DOUBTS[rebuilt.proof]}")
 
 
 def _record(request: Entry, rebuilt: Rebuilt) -> dict[str, Json]:

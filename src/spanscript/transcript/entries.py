@@ -290,7 +290,7 @@ def _said(parts: tuple[x.Part, ...]) -> dict[str, x.Json]:
         said["tool_calls"] = calls
     order = [_USUAL_ORDER.get(type(part), -1) for part in parts]
     if -1 in order or order != sorted(order):
-        said["parts"] = [{"type": _PART_TYPES[type(part)], **_of_struct(part)} for part in parts]
+        said["parts"] = [{"type": PART_TYPES[type(part)], **_of_struct(part)} for part in parts]
     return said
 
 
@@ -378,7 +378,7 @@ _ERROR: Final[_Fields] = (
     *_TRUNCATED,
 )
 
-_PART_TYPES: Final[Mapping[type[Struct], str]] = {
+PART_TYPES: Final[Mapping[type[Struct], str]] = {
     x.Text: "text",
     x.Thinking: "thinking",
     x.ToolCall: "tool_call",
@@ -387,6 +387,7 @@ _PART_TYPES: Final[Mapping[type[Struct], str]] = {
     x.Refusal: "refusal",
     x.Other: "other",
 }
+"""A part → the `type` that it has in an entry."""
 
 _USUAL_ORDER: Final[Mapping[type[Struct], int]] = {x.Thinking: 0, x.Text: 1, x.Refusal: 2, x.ToolCall: 3}
 
