@@ -18,7 +18,7 @@ from spanscript import _messages
 from spanscript import _semconv as semconv
 from spanscript._attempt import Attempt
 from spanscript._blobs import MIN_TEXT, without_base64
-from spanscript._exchange import Json
+from spanscript._exchange import Json, Reply, Request
 from spanscript._json import dumps
 from spanscript._loggers import Loggers
 from spanscript.config import Capture
@@ -47,10 +47,11 @@ class Content:
         logger = self._loggers.current() if self._on_event else None
         if not self._on_span and logger is None:
             return
-        content = _content(attempt)
+        outcome = attempt.outcome
+        content = content_of(attempt.request, outcome.reply if outcome else None)
         if self._on_span:
             # Attributes hold no structured values in every supported release of the SDK: JSON text then.
-            span.set_attributes({name: _text(value) for name, value in content.items()})
+            span.set_attributes({name: text_of(value) for name, value in content.items()})
         if logger is not None:
             logger.emit(
                 LogRecord(
@@ -62,9 +63,8 @@ class Content:
             )
 
 
-def _content(attempt: Attempt) -> Mapping[str, Any]:
-    request, outcome = attempt.request, attempt.outcome
-    reply = outcome.reply if outcome else None
+def content_of(request: Request, reply: Reply | None) -> Mapping[str, Any]:
+    """Prompt and answer by the names of their attributes; what is empty is left out."""
     content = {
         "gen_ai.input.messages": _messages.input_messages(request),
         "gen_ai.system_instructions": _messages.system_instructions(request),
@@ -85,7 +85,8 @@ def _about(attempt: Attempt) -> Mapping[str, Any]:
     }
 
 
-def _text(value: Json) -> str:
+def text_of(value: Json) -> str:
+    """A value as an attribute: JSON text, large base64 by its hash alone."""
     return without_base64(dumps(value)).decode()
 
 
@@ -102,7 +103,7 @@ def _sound(value: Json, levels: int = _DEEPEST) -> Any:
     if not isinstance(value, (dict, list)):
         return value
     if not levels:
-        return _text(value)
+        return text_of(value)
     if isinstance(value, list):
         return [_sound(item, levels - 1) for item in value]
     return {semconv.without_surrogates(key): _sound(item, levels - 1) for key, item in value.items()}

@@ -40,7 +40,7 @@ def system_instructions(request: Request) -> list[Json]:
         return []
     content = _json.loads(request.split.system)
     message = request.dialect.message({"role": "system", "content": content})
-    return [_part(part) for part in message.parts]
+    return [part_json(part) for part in message.parts]
 
 
 def tool_definitions(request: Request) -> list[Json]:
@@ -60,10 +60,11 @@ def _choice(choice: Choice) -> Json:
 
 def _message(message: Message) -> dict[str, Json]:
     named = {"name": message.name} if message.name else {}
-    return {"role": message.role, "parts": [_part(part) for part in message.parts], **named}
+    return {"role": message.role, "parts": [part_json(part) for part in message.parts], **named}
 
 
-def _part(part: Part) -> Json:
+def part_json(part: Part) -> Json:
+    """A part as the conventions write it; base64 by its hash alone."""
     return _PARTS[type(part)](part)
 
 

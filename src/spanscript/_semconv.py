@@ -32,6 +32,7 @@ CALL_ID: Final = "llm.call_id"
 ATTEMPT: Final = "llm.attempt"
 STATUS: Final = "llm.status"
 EMPTY: Final = "llm.empty"
+FIRST_CHUNK_S: Final = "gen_ai.response.time_to_first_chunk"
 
 ENTRY: Final[Mapping[str, str]] = {
     "writer": "spanscript.writer",

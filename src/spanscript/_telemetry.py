@@ -275,9 +275,7 @@ def _ending(call: Call, holder: _CallSpan) -> semconv.Attributes:
             reply = structs.replace(outcome.reply, usage=Usage()) if elsewhere else outcome.reply
             attributes |= semconv.of_reply(reply, call.last.request.provider)
         if outcome.first_chunk_ns is not None:
-            attributes["gen_ai.response.time_to_first_chunk"] = (
-                outcome.first_chunk_ns - call.started_ns
-            ) / 1e9
+            attributes[semconv.FIRST_CHUNK_S] = (outcome.first_chunk_ns - call.started_ns) / 1e9
     return attributes
 
 

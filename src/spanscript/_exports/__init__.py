@@ -1,8 +1,8 @@
 """
 Calls in the forms that others read: a table of (format → module).
 
-A module has `HEAD` and `TAIL`, which stand around all calls, and `one`, which gives a call's text. It is imported when
-its format is asked for.
+A module has `HEAD` and `TAIL`, which stand around all calls, and `one`, which gives a call's text. It is
+imported when its format is asked for.
 """
 
 from __future__ import annotations

@@ -52,6 +52,9 @@ class Chat(Struct):
 
 def prompt(request: Request) -> Chat:
     """What was sent."""
+    split = request.split
+    if split is None:
+        return Chat(left_out=["the prompt: the body is no JSON object of its dialect"])
     if request.dialect.name == _NATIVE:
         body = mapping(_json.loads(request.content))
         chat = Chat(list(sequence(body.get("messages"))), list(sequence(body.get("tools"))))
@@ -59,10 +62,6 @@ def prompt(request: Request) -> Chat:
             chat.left_out.append("`functions`, the form of tools before `tools`")
         return chat
     chat = Chat()
-    split = request.split
-    if split is None:
-        chat.left_out.append("the prompt: the body is no JSON object of its dialect")
-        return chat
     into = _Into(chat)
     if split.system is not None:
         content = _json.loads(split.system)
@@ -117,7 +116,7 @@ class _Into:
         return "user"
 
     def _append(self, role: str, name: str | None, said: dict[str, Json]) -> None:
-        """To the assistant's last message if one follows another: elsewhere each call is an item of its own."""
+        """To the assistant's last message, if that is the last: elsewhere each call is an item of its own."""
         last = self._chat.messages[-1] if self._chat.messages else {}
         if role == "assistant" == last.get("role"):
             for key, value in said.items():
@@ -182,14 +181,14 @@ def _blocks(value: Json) -> list[Json]:
 
 def _media(part: Media) -> dict[str, Json] | None:
     """Images, sound and files have a form each; what another provider keeps under a `file_id` has none."""
-    address = part.uri or (f"data:{part.mime_type or _MIME[part.modality]};base64,{part.data}" if part.data else None)
-    if part.modality == "image" and address:
-        return {"type": "image_url", "image_url": {"url": address}}
+    inline = f"data:{part.mime_type or _MIME[part.modality]};base64,{part.data}" if part.data else None
+    if part.modality == "image" and (part.uri or inline):
+        return {"type": "image_url", "image_url": {"url": part.uri or inline}}
     if part.modality == "audio" and part.data:
         form = (part.mime_type or "audio/wav").rpartition("/")[2]
         return {"type": "input_audio", "input_audio": {"data": part.data, "format": form}}
     if part.modality == "file" and part.data and decoded(part.data.encode())[0] is not None:
-        return {"type": "file", "file": {"file_data": address, "filename": "file"}}
+        return {"type": "file", "file": {"file_data": inline, "filename": "file"}}
     return None
 
 

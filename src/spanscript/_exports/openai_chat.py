@@ -1,5 +1,5 @@
 """
-OpenAI's form for fine-tuning: a line for each example, with `messages` (the answer is the last one) and `tools`.
+OpenAI's form for fine-tuning: a line for each example, with `messages` (the last is the answer) and `tools`.
 
 Source: OpenAI's guide to supervised fine-tuning, read in November 2026.
 """

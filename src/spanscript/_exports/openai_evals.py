@@ -1,5 +1,5 @@
 """
-The data of OpenAI's Evals API: a line for each call, with `item` (what was asked) and `sample` (what was answered).
+The data of OpenAI's Evals API: a line for each call, with `item` (what was asked) and `sample` (the answer).
 
 Graders refer to them as `{{item.input}}`, `{{item.ideal}}` and `{{sample.output_text}}`. Source: OpenAI's API
 reference (`evals.runs`, data source `jsonl`), read in November 2026.
@@ -7,11 +7,11 @@ reference (`evals.runs`, data source `jsonl`), read in November 2026.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from spanscript import _json
-from spanscript._exchange import Text
+from spanscript._exchange import Json, Text
 from spanscript._exports import chat
 from spanscript._exports.exported import Exported, answered
 from spanscript.transcript.exchanges import Exchange
@@ -47,5 +47,5 @@ def one(exchanges: Sequence[Exchange]) -> Exported:
     return Exported(f"{_json.dumps(line).decode()}\n", [*asked.left_out, *said.left_out])
 
 
-def _present(fields: dict[str, object]) -> dict[str, object]:
+def _present(fields: Mapping[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in fields.items() if value is not None}

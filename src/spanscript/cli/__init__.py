@@ -21,7 +21,8 @@ from spanscript.transcript.lines import TranscriptError
 COMMANDS: Final[Mapping[str, str]] = {
     "ls": "list the calls of a transcript",
     "show": "show a call: its prompt, its answer and its attempts",
-    "replay": "print the exact request body of a call, or a curl command",
+    "replay": "print the exact request body of a call, or send it again",
+    "export": "write calls for fine-tuning, evals or people, or send them as spans",
     "check": "verify every line, hash, parent and request body",
     "doctor": "say what is installed, hooked and switched on",
     "demo": "run an example agent against a small provider on this machine",

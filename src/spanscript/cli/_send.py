@@ -120,9 +120,7 @@ def _is_confirmed(found: Target, model: str | None, body: bytes) -> bool:
         TranscriptError: There is none to be asked.
     """
     if not sys.stdin.isatty():
-        raise TranscriptError(
-            "--yes is needed where nobody can be asked: to send a request may cost money"
-        )
+        raise TranscriptError("--yes is needed where nobody can be asked: to send a request may cost money")
     what = f"Send {len(body):,} bytes to {found.url.partition('?')[0]}, model {model or '?'}? [y/N] "
     print(clean(what, one_line=True), end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
