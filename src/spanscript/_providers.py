@@ -87,6 +87,9 @@ _BY_CLASS: Final[Mapping[str, str]] = {
 }
 """Name of a class in a client's line of ancestors → provider."""
 
+NAMES: Final = frozenset([*_BY_HOST_SUFFIX.values(), *_BY_CLASS.values(), "aws.bedrock", "ollama"])
+"""Every provider that has a name of its own, and not its host's."""
+
 
 @lru_cache(maxsize=256)
 def provider_of_host(host: str) -> str | None:
