@@ -259,5 +259,5 @@ def _collect(schema: Json, found: set[str]) -> None:
             _collect(item, found)
     for key, value in mapping(schema).items():
         if key == "properties":
-            found |= mapping(value).keys()
+            found.update(mapping(value))
         _collect(value, found)

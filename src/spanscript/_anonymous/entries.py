@@ -99,10 +99,10 @@ def line(entry: Entry, context: Context, given: Mapping[str, bytes]) -> dict[str
     rest = set(own_keys(entry)) if entry.type == "message" else set()
     is_marked = has_blobs(entry)
     for key in entry.raw:
+        if key in rest or key == "type":
+            continue  # a message's own keys are given, and come last in their own order
         if key in given:
             found[key] = given[key]
-        elif key in rest or key == "type":
-            continue
         elif (treat := _FIELDS.get(key)) is not None and not (is_marked and _MARK in entry.raw[key]):
             value = entry.get(key)
             treated = None if value is None else treat(value, context)

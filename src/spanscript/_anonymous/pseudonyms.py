@@ -53,7 +53,7 @@ class Pseudonyms:
             return number
         mantissa, mark, exponent = repr(number).partition("e")
         dealt = iter(self._hex("number", mantissa))
-        digits = "".join(_digit(c, next(dealt, "7"), at) for at, c in enumerate(mantissa))
+        digits = "".join(_digit(character, next(dealt, "7")) for character in mantissa)
         return type(number)(float(digits + mark + exponent)) if "." in digits or mark else int(digits)
 
     def uuid(self, text: str, shift_ms: int) -> str:
@@ -90,8 +90,6 @@ class Pseudonyms:
         return blake2b(message, key=self._key, digest_size=64).hexdigest()
 
 
-def _digit(character: str, dealt: str, at: int) -> str:
-    """Another digit in the place of a digit; the first one of several is no zero."""
-    if not character.isdecimal():
-        return character
-    return str(int(dealt, 16) % 9 + 1 if at == 0 else int(dealt, 16) % 10)
+def _digit(character: str, dealt: str) -> str:
+    """Another digit in the place of a digit; zero is zero still, for many things depend on that alone."""
+    return str(int(dealt, 16) % 9 + 1) if character in "123456789" else character

@@ -40,16 +40,17 @@ reasoningText reasoning_content reasoning_effort redactedContent redacted_thinki
 require_approval required response responseMimeType responseModalities responseSchema response_format
 response_mime_type responses result results return_documents return_likelihoods role s3Location
 safe_prompt safetySettings safety_identifier sampleCount samples schema schemaVersion searchResult seed
-server_label server_side server_url serviceTier service_tier signature size snippet source speed start
-status steps stop stopSequences stop_sequences store stream stream_options strict structure suffix
-summary system systemInstruction systemTool system_fingerprint system_instruction taskType task_type
-temperature text textGenerationConfig textToImageParams text_prompts texts think thinking thinkingBudget
-thinkingConfig thinkingLevel thinking_level thought thoughtSignature thought_signature threshold
+server_label server_side server_url serviceTier service_tier singleEmbeddingParams embeddingPurpose
+embeddingDimension maxSegmentLength signature size snippet source speed start status steps stop
+stopSequences stop_sequences store stream stream_options strict structure suffix summary system
+systemInstruction systemTool system_fingerprint system_instruction taskType task_type temperature text
+textGenerationConfig textToImageParams text_prompts texts think thinking thinkingBudget thinkingConfig
+thinkingLevel thinking_level thought thoughtSignature thought_signature threshold
 timestamp_granularities title token_budget toolCall toolChoice toolConfig toolResponse toolResult
 toolSpec toolUse toolUseId tool_call_id tool_calls tool_choice tool_name tool_plan tool_results
 tool_use_id tools topK topP top_k top_logprobs top_n top_p total truncate truncation truncationMode ttl
 type uniqueItems uri url user value variables vector_store_ids verbosity version video videoMetadata
-video_metadata video_url voice voice_id weight width
+video_metadata video_url voice voice_id weight width server_name
 """
 KEYS: Final = frozenset(_KEYS.split())
 """Keys of requests, answers and JSON schemas."""
