@@ -99,7 +99,7 @@ def _read(dialect: Dialect, response: Any, data: bytes, *, stream: bool) -> Repl
     kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
     reply = _wire.with_headers(reply, kept)
     failure = reply.failure
-    if failure is None and status >= 300:
+    if 300 <= status < 400:
         failure = Failure(str(status), "a redirect, which is not followed")
     elif failure is None and not reply.complete:
         failure = Failure(INCOMPLETE_STREAM if stream else MALFORMED_ANSWER, "the answer is not whole")
