@@ -348,25 +348,20 @@ def test_without_a_terminal_yes_is_needed(provider, again):
 def test_on_a_terminal_somebody_is_asked(provider, again, tmp_path, typed, code, sent):
     again(CHAT)  # writes the transcript
     main, side = pty.openpty()
-    command = [sys.executable, "-m", "spanscript.cli", "replay", "last", "--dir", str(tmp_path), "--send"]
-    command[1:3] = ["-c", "import sys; from spanscript.cli import main; sys.exit(main())"]
-    with (
-        subprocess.Popen(
-            [*command, "--base-url", provider.openai_url],
-            stdin=side,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-        open(main, "wb", buffering=0) as terminal,
-    ):
-        terminal.write(typed)
-        _, err = process.communicate(timeout=60)
+    program = "import sys; from spanscript.cli import main; sys.exit(main())"
+    argv = ["replay", "last", "--dir", str(tmp_path), "--send", "--base-url", provider.openai_url]
+    os.write(main, typed)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *argv], stdin=side, capture_output=True, check=False
+    )
+    os.close(main)
+    os.close(side)
 
     assert (
         f"Send {len(compact(CHAT))} bytes to {provider.openai_url}/chat/completions, model m-1? [y/N]"
-        in process.stderr.decode()
+        in done.stderr.decode()
     )
-    assert (process.returncode, len(provider.llm_requests)) == (code, sent)
+    assert (done.returncode, len(provider.llm_requests)) == (code, sent)
 
 
 def test_options_of_send_are_for_send(tmp_path, capsys):
