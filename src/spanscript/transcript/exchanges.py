@@ -79,7 +79,7 @@ class Exchanges:
             server_port=port,
             content=rebuilt.content,
             split=asked.split,
-            model=entry.get("model"),
+            model=entry.get("model") or asked.model,
             stream=bool(entry.get("stream")),
             params=asked.params,
             masked=rebuilt.proof == "masked",
