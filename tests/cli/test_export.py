@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import every_case
 import openai
 import pytest
+from docs import ROOT, SAMPLE
 from spec_writer import IDS, SpecWriter, compact, sample
 
 from spanscript import cli
@@ -478,12 +479,27 @@ def test_spans_are_what_live_ones_are(export, provider, recording):
         # A transcript does not know when a call began: its first attempt is what it has.
         waits = [found.pop("gen_ai.response.time_to_first_chunk", 0) for found in (told, span.attributes)]
         assert told == span.attributes
-        assert 0 <= waits[0] - waits[1] < 0.5
+        assert waits[0] >= waits[1]
         assert span.trace_id == f"{old.context.trace_id:032x}"
-        assert 0 <= span.started_ns - old.start_time + 1_000 < 500_000_000
-        assert abs(span.ended_ns - old.end_time) < 100_000_000
+        assert span.started_ns + 1_000 > old.start_time
+        assert span.ended_ns - 2_000 < old.end_time
         assert (span.span_id == f"{old.context.span_id:016x}") == name.startswith("attempt")
         assert span.failed == (old.status.status_code.name == "ERROR")
+
+
+def test_the_example_of_the_documentation(capsys):
+    """`docs/sending.md`, with a collector on another port."""
+    page = (ROOT / "docs" / "sending.md").read_text()
+    command, shown = re.search(r"```text\n\$ spanscript (export [^\n]*)\n(.*?)```", page, re.DOTALL).groups()
+    with Receiver() as receiver:
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        argv = (
+            command.replace("http://localhost:4318", endpoint).replace("--dir run", f"--dir {SAMPLE}").split()
+        )
+
+        assert cli.main(argv) == 0
+        assert capsys.readouterr().err == shown
+        assert len(receiver.spans) > 20
 
 
 def test_content_is_on_spans_only_if_it_is_asked_for(export):

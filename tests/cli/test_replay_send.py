@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
 import pytest
+from docs import ROOT, SAMPLE
 from spec_writer import IDS, SpecWriter, compact
 
 from spanscript import cli
@@ -111,6 +113,19 @@ def test_both_answers_and_their_difference_are_shown(provider, again):
         "  +two\\x1b[31m",
         "   four",
     ]
+
+
+def test_the_example_of_the_documentation(provider, capsys):
+    """`docs/sending.md`: what is printed, but for times and the port."""
+    page = (ROOT / "docs" / "sending.md").read_text()
+    command, shown = re.search(r"```text\n\$ spanscript (replay [^\n]*)\n(.*?)```", page, re.DOTALL).groups()
+    argv = (
+        command.replace("http://127.0.0.1:8080", provider.url).replace("--dir run", f"--dir {SAMPLE}").split()
+    )
+
+    assert cli.main(argv) == 0
+    printed = capsys.readouterr().out
+    assert re.sub(r" +\d+\n", " MS\n", printed) == re.sub(r" +\d+\n", " MS\n", shown)
 
 
 def test_the_same_answer_is_told_as_such(provider, again):
