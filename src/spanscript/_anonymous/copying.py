@@ -162,7 +162,7 @@ class Copy:
 
     def _proof(self, entry: Entry, body: Mapping[str, bytes]) -> dict[str, bytes]:
         """Length and SHA-256 of the new body, where the entry has them; those of none, if it was not true."""
-        if "body_sha256" not in entry.raw:
+        if entry.get("body_sha256") is None:
             return {}
         try:
             is_true = self.transcript.rebuild(entry).proof in {"exact", "respaced"}
