@@ -134,6 +134,7 @@ def _of_call(attempts: Sequence[Told]) -> Attributes:
         semconv.ATTEMPT: request.attempt,
         semconv.STATUS: outcome.status,
         semconv.ERROR_TYPE: failure.type if failure else None,
+        semconv.EMPTY: outcome.empty or None,
         semconv.FIRST_CHUNK_S: None if first is None else (first - attempts[0].outcome.started_ns) / 1e9,
     }
     return {

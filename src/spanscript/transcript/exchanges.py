@@ -88,6 +88,8 @@ class Exchanges:
             prompt_chars=entry.get("prompt_chars"),
             iteration=integer(entry.get("iteration")),
             stage=entry.get("stage"),
+            said_tool_format=entry.get("tool_format"),
+            rate_limit_wait_ms=entry.get("rate_limit_wait_ms"),
         )
 
     def _outcome(self, request: Entry, brief: Entry) -> x.Outcome:
@@ -108,6 +110,7 @@ class Exchanges:
             retryable=entry.get("retryable"),
             retry_after_ms=entry.get("retry_after_ms"),
             truncated=entry.get("truncated") is True,
+            empty=entry.get("empty") is True,
         )
 
 
