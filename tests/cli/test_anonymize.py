@@ -36,13 +36,6 @@ def copied(tmp_path, capsys):
     return call
 
 
-@pytest.fixture(scope="module")
-def every(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("every") / "run"
-    every_case.write(directory)
-    return directory
-
-
 def text_of(directory):
     return b"".join(file.read_bytes() for file in sorted(directory.glob("*.jsonl"))).decode()
 
@@ -161,6 +154,21 @@ def test_what_can_be_kept(tmp_path, copied, keep, kept, gone):
 
 def _call(name, arguments):
     return {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def test_what_the_app_says_is_replaced_too(tmp_path, copied):
+    writer = SpecWriter()
+    writer.line("annotation", event="invoice_paid", fields={"customer": "Acme", "amount": 1250.5, "ok": True})
+    writer.line("stage", name="billing")
+    writer.line("gap", reason="no space on /mnt/acme", dropped=3)
+    (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
+    code, place, _ = copied(tmp_path)
+    copy = text_of(place)
+
+    assert code == 0
+    assert [text for text in ("invoice", "customer", "Acme", "acme", "1250", "billing") if text in copy] == []
+    assert re.search('"event":"n[0-9a-f]{10}","fields":{"n[0-9a-f]{10}":"[a-z ]{4}"', copy)
+    assert [found[0] for found in found_in(place)] == [found[0] for found in found_in(tmp_path)] == ["gap"]
 
 
 def test_what_belongs_together_still_does(tmp_path, copied):

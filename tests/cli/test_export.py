@@ -46,13 +46,6 @@ def export(tmp_path, capsys, monkeypatch):
     return call
 
 
-@pytest.fixture(scope="module")
-def every(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("every") / "run"
-    every_case.write(directory)
-    return directory
-
-
 def dialect_of(dialect, body, response=None, **fields):
     """A transcript of one call."""
     writer = SpecWriter()
