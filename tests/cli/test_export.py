@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import stat
@@ -385,7 +387,10 @@ def test_a_page_forbids_scripts_and_addresses(export):
     out = export("html", data=hostile())[1]
     policy = re.search('Content-Security-Policy" content="([^"]*)"', out)[1]
 
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    style = re.search("<style>(.*?)</style>", out, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; ")
     assert "unsafe" not in policy
     assert "*" not in policy
     assert "http" not in policy

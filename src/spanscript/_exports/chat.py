@@ -13,7 +13,6 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from spanscript import _json
-from spanscript._blobs import decoded
 from spanscript._exchange import (
     Json,
     Media,
@@ -187,7 +186,7 @@ def _media(part: Media) -> dict[str, Json] | None:
     if part.modality == "audio" and part.data:
         form = (part.mime_type or "audio/wav").rpartition("/")[2]
         return {"type": "input_audio", "input_audio": {"data": part.data, "format": form}}
-    if part.modality == "file" and part.data and decoded(part.data.encode())[0] is not None:
+    if part.modality == "file" and inline:
         return {"type": "file", "file": {"file_data": inline, "filename": "file"}}
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from spanscript._exchange import Reply
 from spanscript.transcript.exchanges import Exchange
@@ -20,7 +20,7 @@ class Exported(Struct, frozen=True):
     """
 
     text: str
-    left_out: Sequence[str] = field(default_factory=tuple)
+    left_out: Sequence[str] = ()
 
 
 class NotForThisError(Exception):
