@@ -68,11 +68,10 @@ def _print_line(file: TextIO, view: View, record: Record) -> None:
 class _Running:
     """A call in flight, as far as it is shown."""
 
-    __slots__ = ("attempts", "kind", "start", "tail", "trouble")
+    __slots__ = ("kind", "start", "tail", "trouble")
 
     def __init__(self, start: CallStart) -> None:
         self.start = start
-        self.attempts = 0
         self.kind: tuple[str, str | None] = ("text", None)
         self.tail = ""
         self.trouble: str | None = None
@@ -83,10 +82,9 @@ class _Running:
         self.kind, self.tail = kind, said[-_TAIL:]
 
     def failed(self, end: AttemptEnd) -> None:
-        self.attempts = end.attempt + 1
         self.tail = ""
-        told = (end.error_type, end.error_message)
-        self.trouble = f"retries after {': '.join(text for text in told if text)}"
+        why = ": ".join(text for text in (end.error_type, end.error_message) if text)
+        self.trouble = f"attempt {end.attempt + 2} after {why}"
 
 
 class View:
@@ -146,8 +144,8 @@ def _ended(start: CallStart, end: CallEnd) -> Iterator[tuple[str, str]]:
 
 def _in_flight(call: _Running, now: float) -> Iterator[Line]:
     line = [(f"{_named(call.start):<34}", "bold"), (f" {max(0.0, now - call.start.time):>7.1f} s", "cyan")]
-    if call.attempts:
-        line.append((f"  attempt {call.attempts}, {_one_line(call.trouble or '')}", "yellow"))
+    if call.trouble:
+        line.append((f"  {_one_line(call.trouble)}", "yellow"))
     yield [*line, *_place(call.start)]
     kind, tool = call.kind
     if call.tail or tool:

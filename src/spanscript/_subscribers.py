@@ -121,8 +121,8 @@ class CallEnd(Struct, frozen=True):
         input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens: Of the last
             attempt, if the wire told them. Input includes cached tokens, output includes reasoning.
         error_type, error_message: Why it failed, if it did.
-        empty: Whether a model that was to say something said neither text nor called a tool; `None` if
-            nothing of an answer came, or it was not asked to (embeddings).
+        empty: Whether an answer of a model that was to say something (not of embeddings, say) has neither
+            text nor a tool call; `None` if that was no answer.
     """
 
     call_id: str
@@ -315,7 +315,7 @@ class Telling:
             model=(reply and reply.model) or asked.model,
             error_type=failure.type if failure else None,
             error_message=failure.message if failure else None,
-            empty=_is_empty(reply) if reply and call.info.operation in _SAYING else None,
+            empty=_is_empty(reply) if reply and _was_to_say_something(call) else None,
             **(msgspec.structs.asdict(reply.usage) if reply else {}),
         )
         _listeners.decoding.put((self.tell, end))
@@ -421,6 +421,10 @@ def _joined(records: list[Record]) -> Record:
 
 _SAYING: Final = frozenset({"chat", "generate_content", "text_completion"})
 """Operations whose answer says something."""
+
+
+def _was_to_say_something(call: _Call) -> bool:
+    return call.status == "ok" and call.info.operation in _SAYING
 
 
 def _is_empty(reply: Reply) -> bool:
