@@ -19,7 +19,9 @@ from test_dialects import AWS, FRAMED, STREAMED, dialect_of, framed, name, strea
 from spanscript import _wire
 from spanscript._arriving import Arriving
 from spanscript._deltas import Deltas
+from spanscript._dialects import DIALECTS
 from spanscript._exchange import Event, Text, Thinking
+from spanscript._json import dumps
 
 SSE = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -134,6 +136,29 @@ def test_recorded_streams(dialect, row):
         rest = deltas.rest(reply)
         assert_told(pieces + rest, reply)
         assert {delta.kind for delta in rest if delta.text} <= {"tool_arguments"}
+
+
+def test_arguments_in_pieces_that_are_values():
+    """Google's: each is told as JSON, and the reply has them all."""
+    pieces = [{"jsonPath": "$.city", "stringValue": text} for text in ("Zü", "rich")]
+    calls = [
+        {"name": "f", "willContinue": True},
+        *({"partialArgs": [piece], "willContinue": True} for piece in pieces),
+        {},
+        {"name": "f", "args": {"a": 1}},
+    ]
+    data = b"".join(
+        b"data: " + dumps({"candidates": [{"content": {"parts": [{"functionCall": call}]}}]}) + b"\n\n"
+        for call in calls
+    )
+    dialect = DIALECTS["generate_content"]
+    deltas, found = in_pieces(dialect, SSE, [data])
+    found += deltas.rest(_wire.read(dialect, SSE, data, 200))
+    assert [(delta.index, delta.tool, delta.text and json.loads(delta.text)) for delta in found] == [
+        (0, "f", ""),
+        *((0, "f", [piece]) for piece in pieces),
+        (1, "f", {"a": 1}),
+    ]
 
 
 # --- the splitter

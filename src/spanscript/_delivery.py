@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
@@ -79,14 +80,12 @@ class Worker:
         self._queue.put(_STOP)
 
     def _run(self) -> None:
-        try:
-            while (item := self._queue.get()) is not _STOP:
-                if isinstance(item, threading.Event):
-                    item.set()
-                else:
-                    self._handle(item)
-        finally:  # a listener may raise SystemExit: the next call starts another thread
-            self._thread = None
+        while (item := self._queue.get()) is not _STOP:
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            with suppress(SystemExit, KeyboardInterrupt):  # from a listener: what waits is still to be told
+                self._handle(item)
 
 
 class _Pending(Generic[_R]):

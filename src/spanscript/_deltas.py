@@ -68,10 +68,11 @@ class Deltas:
         ]
         for position, call in enumerate(reply.tool_calls):
             place = next((at for at, c in enumerate(self._calls) if c.id and c.id == call.id), position)
+            text = _as_text(call.arguments)
             if place >= len(self._calls):
-                place = len(self._calls)
-                found.append(self._begin(ArgumentPiece("", None, call.id, call.name)))
-            told, text = self._arguments_told[place], _as_text(call.arguments)
+                found.append(self._begin(ArgumentPiece(text, None, call.id, call.name)))
+                continue
+            told = self._arguments_told[place]
             # What came as text in pieces may stand in the reply as the value that it is, spelt otherwise.
             if len(text) > told and (not told or isinstance(call.arguments, str)):
                 found.append(self._argument(place, text[told:]))

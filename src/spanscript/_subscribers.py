@@ -65,7 +65,8 @@ class CallProgress(Struct, frozen=True):
     Attributes:
         call_id, attempt: Whose. What an attempt said that failed does not count in the next.
         kind: What *delta* is more of.
-        delta: What has come; of a tool call that begins, it may be empty.
+        delta: What has come; of a tool call that begins, it may be empty. Of arguments that Google sends in
+            pieces that are values, the JSON of these.
         tool: Of `tool_arguments`: the tool's name.
         tool_index: Likewise: which call of the answer's, from 0, in the order in which they began.
         input_tokens, output_tokens: As far as the wire has told them by now; `None` until it did.
