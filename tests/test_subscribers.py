@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import os
 import subprocess
@@ -15,10 +16,13 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from test_calls import Told, described, send
 from test_deltas import told, value
 
 import spanscript
 from spanscript import _guard
+from spanscript._calls import Calls
+from spanscript._delivery import Mailbox
 from spanscript._deltas import Delta
 from spanscript._subscribers import AttemptEnd, CallEnd, CallProgress, CallStart, _listeners, subscribe
 from spanscript.demo.provider.script import Step
@@ -266,6 +270,30 @@ async def test_fifty_tasks(provider, records):
         assert told(as_deltas(found))[0] == texts[found[0].iteration]
 
 
+@pytest.mark.parametrize(("sent", "told"), [(0, []), (1, [[0], [0]]), (2, [[0, 1], [0]])])
+def test_a_lazy_call_begins_when_it_sends(sent, told, records):
+    """And one that sent nothing was none: what it returned asks by itself when it is read."""
+    calls = Calls(Told())
+    with calls.calling(lambda: described(lazy=True)):
+        for _ in range(sent):
+            send(calls, 200)
+    if sent:
+        send(calls, 200)
+    by_call = [list(found) for _, found in groupby(records.all, lambda record: record.call_id)]
+    assert [shape(found)[0] for found in by_call] == ["CallStart"] * len(by_call)
+    assert [[r.attempt for r in found if isinstance(r, AttemptEnd)] for found in by_call] == told
+
+
+def test_compressed_bytes_are_not_read_as_a_stream(provider, records):
+    """These could be: gzip may store what it was given."""
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"Hi "}}]}\n\n'
+    headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+    stored = gzip.compress(event * 3 + b"data: [DONE]\n\n", compresslevel=0)
+    provider.script(Step(raw=(stored,), headers=headers))
+    assert stream(provider) == ("Hi " * 3, [])
+    assert [r.delta for r in records.all if isinstance(r, CallProgress)] == ["Hi " * 3]
+
+
 def test_who_listens_when_a_call_begins_is_told(provider, recording):
     first, second = [], []
     undo_first = subscribe(first.append)
@@ -351,6 +379,27 @@ def test_a_slow_listener_lags_and_loses_nothing(provider, recording):
         through.set()
     assert [type(record) for record in found] == [CallStart, CallProgress, AttemptEnd, CallEnd]
     assert found[1].delta == text
+
+
+def test_what_waits_for_long_is_kept_small():
+    """And in its order: only what follows one another in its own call is joined."""
+    found = []
+    mailbox = Mailbox(found.append, "".join)
+    for number in range(10_000):
+        mailbox.put(f"{number} ", "one call", "text")
+        mailbox.put(f"{number}.", "another", "text")
+    assert len(mailbox._pending) == 2
+    assert all(len(pending.records) < 256 for pending in mailbox._pending)
+    mailbox.put("thought", "another", "thinking")
+    mailbox.put("more", "another", "text")
+    mailbox.put("end", "another")
+    mailbox.put("end", "another")
+    mailbox.worker.start()
+    mailbox.close(time.monotonic() + 5)
+    mailbox.put("late", "another")
+    numbers = range(10_000)
+    expected = ["".join(f"{n} " for n in numbers), "".join(f"{n}." for n in numbers)]
+    assert found == [*expected, "thought", "more", "end", "end"]
 
 
 def test_undo_does_not_wait_for_ever(provider, recording, monkeypatch):

@@ -198,8 +198,6 @@ class _Screen:
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # rich holds back what has no end of line yet
         self._live.stop()
 
     def forget(self) -> None:
