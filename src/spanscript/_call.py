@@ -227,7 +227,7 @@ class Call:
         if self.tally is not None:
             self.tally.call_ended(asked.model, at_ns - self.started_ns)
         if self.telling is not None:
-            self.telling.call_ended(self, asked, last.reply if last else None)
+            self.telling.call_ended(self, asked, last)
         self.result = self.last = None  # an attempt knows its call: no cycle may keep its bytes alive
 
     def _verdict(self, last: Status) -> Status:

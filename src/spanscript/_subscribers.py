@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from spanscript._delivery import Mailbox, Worker
 from spanscript._deltas import Deltas, Kind
-from spanscript._exchange import Failure, Media, Outcome, Refusal, Reply, Request, Status, Text, ToolCall
+from spanscript._exchange import Failure, Outcome, Reply, Request, Status
 from spanscript._guard import guarded
 from spanscript._secrets import mask
 from spanscript._words import Words
@@ -122,8 +122,7 @@ class CallEnd(Struct, frozen=True):
         input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens: Of the last
             attempt, if the wire told them. Input includes cached tokens, output includes reasoning.
         error_type, error_message: Why it failed, if it did.
-        empty: Whether an answer of a model that was to say something (not of embeddings, say) has neither
-            text nor a tool call; `None` if that was no answer.
+        empty: The answer to a conversation came well, with neither text nor tool calls.
     """
 
     call_id: str
@@ -139,7 +138,7 @@ class CallEnd(Struct, frozen=True):
     reasoning_tokens: int | None = None
     error_type: str | None = None
     error_message: str | None = None
-    empty: bool | None = None
+    empty: bool = False
 
 
 Record: TypeAlias = CallStart | CallProgress | AttemptEnd | CallEnd
@@ -296,16 +295,17 @@ class Telling:
         _listeners.decoding.put((self.tell, end))
 
     @guarded
-    def call_ended(self, call: _Call, asked: Any, reply: Reply | None) -> None:
+    def call_ended(self, call: _Call, asked: Any, last: Outcome | None) -> None:
         """
         The call is over.
 
         Args:
             call: It.
             asked: What names the model: the last request or, if there was none, what is known of the call.
-            reply: The last attempt's, if any came.
+            last: How the last attempt ended, if there was one.
         """
         self._start(call)
+        reply = last.reply if last else None
         ended_ns, failure = call.ended_ns or call.started_ns, call.failure
         end = CallEnd(
             call_id=call.id,
@@ -316,7 +316,7 @@ class Telling:
             model=(reply and reply.model) or asked.model,
             error_type=failure.type if failure else None,
             error_message=failure.message if failure else None,
-            empty=_is_empty(reply) if reply and _was_to_say_something(call) else None,
+            empty=last is not None and last.empty,
             **(msgspec.structs.asdict(reply.usage) if reply else {}),
         )
         _listeners.decoding.put((self.tell, end))
@@ -418,22 +418,6 @@ def _joined(records: list[Record]) -> Record:
     """One record of progress of several of the same thing."""
     deltas = [record.delta for record in records if isinstance(record, CallProgress)]
     return msgspec.structs.replace(records[-1], delta="".join(deltas))
-
-
-_SAYING: Final = frozenset({"chat", "generate_content", "text_completion"})
-"""Operations whose answer says something."""
-
-
-def _was_to_say_something(call: _Call) -> bool:
-    return call.status == "ok" and call.info.operation in _SAYING
-
-
-def _is_empty(reply: Reply) -> bool:
-    parts = (part for choice in reply.choices for part in choice.message.parts)
-    return not any(
-        part.text.strip() if isinstance(part, (Text, Refusal)) else isinstance(part, (ToolCall, Media))
-        for part in parts
-    )
 
 
 _listeners: Final = _Listeners()
