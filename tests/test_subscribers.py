@@ -177,6 +177,18 @@ def test_a_call_is_told(case, provider, records, recording):
     assert [(name, value(said)) for name, said in told_calls] == [(name, value(said)) for name, said in calls]
 
 
+def test_what_the_app_asks_as_one_call_is_told_as_one(provider, records):
+    provider.script("503", "ok")
+    for attempt in spanscript.retrying(retries=1, backoff_ms=1):
+        with attempt:
+            gpt(provider, max_retries=0).chat.completions.create(model="gpt-5", messages=ASK)
+    found = records.all
+    assert shape(found) == ["CallStart", "AttemptEnd", "CallProgress", "AttemptEnd", "CallEnd"]
+    assert [r.attempt for r in found if isinstance(r, AttemptEnd)] == [0, 1]
+    assert len({r.call_id for r in found}) == 1
+    assert (found[-1].status, found[-1].attempts) == ("ok", 2)
+
+
 FAILURES = {
     "refused": ("400", "error", "error", openai.BadRequestError),
     "given up": (
@@ -466,7 +478,7 @@ def run(code, provider):
     return done.stdout.split()
 
 
-SETUP = """
+SETUP = r"""
 import os, sys, threading, time
 import openai, spanscript
 spanscript.instrument()
@@ -475,7 +487,8 @@ def ask():
     list(client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}], stream=True))
 def told(record):
     time.sleep(0.02)
-    print(os.getpid(), type(record).__name__, flush=True)
+    # At once: what a buffer holds when the process is forked would be written twice.
+    os.write(1, f"{os.getpid()} {type(record).__name__}\n".encode())
 """
 ONE_CALL = ["CallStart", "CallProgress", "AttemptEnd", "CallEnd"]
 
