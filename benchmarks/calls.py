@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from itertools import count
-from time import perf_counter_ns, thread_time_ns
+from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
 import anthropic
@@ -20,6 +20,7 @@ import openai
 
 from benchmarks import answers
 from benchmarks.measure import Around, Block, Case, one_by_one
+from benchmarks.variants import LISTENED
 
 os.environ["ANTHROPIC_OPEN_TELEMETRY"] = "false"  # its own spans would be in every variant, the bare one too
 
@@ -168,14 +169,14 @@ def _image_new() -> Iterator[Block]:
 
 
 @contextmanager
-def _stream(chunks: int) -> Iterator[Block]:
+def _stream(chunks: int, clock: Callable[[], int] = thread_time_ns) -> Iterator[Block]:
     with _client(answers.streamed(answers.completion_stream(chunks))) as client:
 
         def call() -> None:
             for _ in client.chat.completions.create(**_CHAT, stream=True):
                 pass
 
-        yield one_by_one(call)
+        yield one_by_one(call, clock)
 
 
 @contextmanager
@@ -228,6 +229,18 @@ CASES = (
     Case("stream-chunk", _chunks, calls=2, rounds=8, warm=1, goal=1),
     Case("stream-200", lambda: _stream(200), calls=5, rounds=12, warm=1, units=200),
     Case("stream-2000", lambda: _stream(2000), calls=1, rounds=6, warm=1, units=2000),
+    Case("listened-chunk", _chunks, "CD", calls=2, rounds=8, warm=1, pair="CD", among=LISTENED),
+    Case(
+        "listened-200",
+        lambda: _stream(200, process_time_ns),
+        "CD",
+        calls=5,
+        rounds=12,
+        warm=1,
+        units=200,
+        pair="CD",
+        among=LISTENED,
+    ),
     Case("retried", _retried, calls=20, rounds=12),
     Case("embeddings-370KB", _embeddings, calls=4, rounds=6, warm=1),
 )

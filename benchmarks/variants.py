@@ -68,12 +68,21 @@ def _with_transcript(_: Block) -> Iterator[Around]:
             undo()
 
 
+@contextmanager
+def _with_listener(block: Block) -> Iterator[Around]:
+    with _spans_only(block) as around, spanscript.subscribe(lambda _: None):
+        yield around
+
+
 VARIANTS: Mapping[str, Variant] = {
     "A": _bare,
     "B": _by_hand,
     "C": _spans_only,
     "D": _with_transcript,
 }
+
+LISTENED: Mapping[str, Variant] = {"C": _spans_only, "D": _with_listener}
+"""D: spans, and a listener that does nothing."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from spanscript._interpretation import Interpreted as Interpreted
     from spanscript._interpretation import interpreter as interpreter
     from spanscript._limits import rate_limit as rate_limit
+    from spanscript._live import live as live
     from spanscript._offered import Tools as Tools
     from spanscript._retrying import Try as Try
     from spanscript._retrying import retrying as retrying
+    from spanscript._subscribers import AttemptEnd as AttemptEnd
+    from spanscript._subscribers import CallEnd as CallEnd
+    from spanscript._subscribers import CallProgress as CallProgress
+    from spanscript._subscribers import CallStart as CallStart
+    from spanscript._subscribers import subscribe as subscribe
     from spanscript._usage import Spent as Spent
     from spanscript._usage import Used as Used
     from spanscript._usage import usage as usage
@@ -37,7 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AttemptEnd",
+    "CallEnd",
     "CallInBlock",
+    "CallProgress",
+    "CallStart",
     "Interpreted",
     "Settings",
     "Spent",
@@ -52,15 +62,21 @@ __all__ = [
     "instrument",
     "interpreter",
     "iteration",
+    "live",
     "rate_limit",
     "retrying",
     "stage",
+    "subscribe",
     "usage",
 ]
 
 _HOMES = {
     "Answer": "spanscript._interpretation",
+    "AttemptEnd": "spanscript._subscribers",
+    "CallEnd": "spanscript._subscribers",
     "CallInBlock": "spanscript._block",
+    "CallProgress": "spanscript._subscribers",
+    "CallStart": "spanscript._subscribers",
     "Interpreted": "spanscript._interpretation",
     "Settings": "spanscript.config",
     "Spent": "spanscript._usage",
@@ -75,9 +91,11 @@ _HOMES = {
     "instrument": "spanscript.instrumentor",
     "interpreter": "spanscript._interpretation",
     "iteration": "spanscript._words",
+    "live": "spanscript._live",
     "rate_limit": "spanscript._limits",
     "retrying": "spanscript._retrying",
     "stage": "spanscript._words",
+    "subscribe": "spanscript._subscribers",
     "usage": "spanscript._usage",
 }
 

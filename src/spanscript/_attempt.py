@@ -30,6 +30,7 @@ from spanscript._failures import (
 from spanscript._guard import guarded
 from spanscript._inflate import inflate
 from spanscript._secrets import mask
+from spanscript._subscribers import Progress, Telling
 
 End = Literal["whole", "marker", "eof", "closed", "superseded"]
 """
@@ -104,6 +105,7 @@ class Owner(Protocol):
     clock: Clock
     retry: RetryPolicy | None
     returned: bool
+    telling: Telling | None
 
     @property
     def plan(self) -> Plan | None:
@@ -145,6 +147,7 @@ class Attempt:
         "http_status",
         "legs",
         "outcome",
+        "progress",
         "request",
         "sending",
         "span",
@@ -172,6 +175,8 @@ class Attempt:
         self._size = 0
         self._marker: _wire.AnyMarker | None = None
         self._ends = itertools.count()
+        self.progress: Progress | None = None
+        """What takes the bytes of the answer where somebody listens."""
 
     @property
     def running(self) -> bool:
@@ -191,6 +196,8 @@ class Attempt:
         plain = headers.get("content-encoding", "identity") == "identity"
         kind = headers.get("content-type", "")
         self._marker = _wire.marker(self.request.dialect, kind) if plain else None
+        if self.call.telling is not None:
+            self.progress = self.call.telling.answering(self.request, kind if plain else "")
 
     @guarded
     def whole(self, body: bytes) -> None:
@@ -210,6 +217,8 @@ class Attempt:
         self._size += len(data)
         if self._size <= config.MAX_ANSWER_BYTES:
             self._chunks.append(data)
+            if self.progress is not None:
+                self.progress.chunk(data)
         if self._marker is not None and self._marker.passed(data):
             self._end("marker")
 

@@ -22,6 +22,7 @@ from spanscript._exchange import Failure, Status
 from spanscript._failures import failure_of
 from spanscript._guard import guarded
 from spanscript._ids import new_call_id
+from spanscript._subscribers import telling
 from spanscript._usage import tally
 from spanscript._words import said
 
@@ -104,6 +105,7 @@ class Call:
         "started_ns",
         "status",
         "tally",
+        "telling",
         "words",
     )
 
@@ -130,9 +132,12 @@ class Call:
         self.clock = Clock()
         self.started_ns = self.clock.started_ns
         self.tally = tally()
+        self.telling = telling()
         self._observer = observer
         self._ends = itertools.count()
         self._left_ns = self.started_ns
+        if self.telling is not None:
+            self.telling.call_started(self)
 
     @property
     def plan(self) -> Plan | None:
@@ -158,12 +163,16 @@ class Call:
         self.last = attempt
         if self.tally is not None:
             self.tally.attempt_started(attempt.started_ns, waited_ms)
+        if self.telling is not None:
+            self.telling.call_started(self)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Pass it on; the last attempt of a call whose methods have returned ends the call."""
         self._observer.attempt_ended(attempt)
         if self.tally is not None and attempt.outcome is not None:
             self.tally.attempt_ended(attempt.request, attempt.outcome)
+        if self.telling is not None and attempt.outcome is not None:
+            self.telling.attempt_ended(attempt.progress, attempt.request, attempt.outcome)
         if self.returned and attempt is self.last and attempt.outcome:
             self._end(attempt.outcome.ended_ns)
 
@@ -214,9 +223,11 @@ class Call:
             self.failure = (last and last.failure) or self.failure
             self.status = self._verdict(last.status if last else "ok")
         self._observer.call_ended(self)
+        asked = self.last.request if self.last else self.info
         if self.tally is not None:
-            asked = self.last.request if self.last else self.info
             self.tally.call_ended(asked.model, at_ns - self.started_ns)
+        if self.telling is not None:
+            self.telling.call_ended(self, asked, last)
         self.result = self.last = None  # an attempt knows its call: no cycle may keep its bytes alive
 
     def _verdict(self, last: Status) -> Status:

@@ -52,6 +52,18 @@ def events(data: bytes) -> Iterator[Event]:
         at = end
 
 
+def whole_frames(data: bytes | bytearray) -> int:
+    """Bytes of the frames at the beginning that are whole; all, where something there is no frame."""
+    at = 0
+    while (size := _size(data, at)) is not None:
+        if size == 0:
+            return len(data)
+        if at + size > len(data):
+            break
+        at += size
+    return at
+
+
 class FrameMarker:
     """Watches one stream for its dialect's terminal marker, chunk by chunk."""
 

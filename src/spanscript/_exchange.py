@@ -192,6 +192,22 @@ class Event(Struct, frozen=True):
     name: str | None = None
 
 
+class ArgumentPiece(Struct, frozen=True):
+    """
+    What one event of a stream says of a tool call: that it begins (its name), more of its arguments, or both.
+
+    Attributes:
+        text: The arguments' next characters.
+        index: The wire's own number of the call, by which later pieces find it.
+        id, name: Of the call, where the event tells them.
+    """
+
+    text: str
+    index: int | None = None
+    id: str | None = None
+    name: str | None = None
+
+
 class Dialect(Struct, frozen=True):
     """
     What the bytes of one wire API mean. All functions are pure.
@@ -217,6 +233,9 @@ class Dialect(Struct, frozen=True):
             not look at. Raises what `spanscript._json.loads` raises.
         raw: Likewise for a whole answer that is no JSON object (audio, plain text), by its bytes and its
             content type. `None` if the wire API has no such answers.
+        adds: Whether what an event says goes on with what the events before it said; others sum up what
+            was said, or are about something else. `None`: all go on.
+        arguments: The pieces of tool calls in an event. `None`: each call comes whole, in one event.
         tools_in: How many tools an element of the array of tools (raw JSON) offers. `None`: each is one.
         provider: `gen_ai.provider.name` where neither host nor client tells it. `None` for what many speak.
     """
@@ -234,6 +253,8 @@ class Dialect(Struct, frozen=True):
     ends: Callable[[Event], bool] | None = None
     parse: Callable[[bytes], Json] | None = None
     raw: Callable[[bytes, str], Json] | None = None
+    adds: Callable[[Event], bool] | None = None
+    arguments: Callable[[Event], Iterable[ArgumentPiece]] | None = None
     tools_in: Callable[[bytes], int] | None = None
     provider: str | None = None
 

@@ -21,7 +21,11 @@ from spanscript._exchange import Dialect, Event, Failure, Json, Reply
 from spanscript._json import dumps, elements, loads
 from spanscript._shapes import integer, mapping, sequence, string
 
-_Framing = Callable[[bytes], Iterator[Event]]
+Framing = Callable[[bytes], Iterator[Event]]
+"""From the bytes of a stream, as far as it came, to its events."""
+
+SEEN: Final = 64
+"""Bytes from the beginning that tell a framing."""
 
 MALFORMED_STREAM: Final = "malformed_stream"
 """The failure of a stream without its end that has an event which is no JSON: clients stop there."""
@@ -54,7 +58,7 @@ def events(data: bytes, content_type: str) -> Iterator[Event]:
         One event per item with data. Data that is no JSON is kept as a string. A last item that was cut
         is left out, except if its data is whole by its look (JSON, or `[DONE]`).
     """
-    framing = _framing(content_type, data)
+    framing = framing_of(content_type, data)
     return framing(data) if framing else iter(())
 
 
@@ -76,8 +80,8 @@ def read(
         that is no JSON, unless `Dialect.raw` takes it. With a status of 400 or more there always is a
         `failure`.
     """
-    framing = _framing(content_type, data)
-    if framing is _array and dialect.ends is None:
+    framing = framing_of(content_type, data)
+    if framing is array and dialect.ends is None:
         framing = None
     if framing:
         seen = _Seen(framing(data), dialect.ends)
@@ -165,7 +169,7 @@ def terminal(ends: Callable[[Event], bool], hints: Sequence[bytes]) -> Callable[
     def terminal(lines: bytes) -> bool:
         for hint in hints:
             if hint in lines:
-                framing = _ndjson if lines.lstrip().startswith(b"{") else _sse
+                framing = ndjson if lines.lstrip().startswith(b"{") else sse
                 return any(map(ends, framing(lines)))
         return False
 
@@ -204,7 +208,7 @@ AnyMarker: TypeAlias = Marker | FrameMarker
 
 def marker(dialect: Dialect, content_type: str) -> AnyMarker | None:
     """What watches a stream of this dialect and type for its end; `None` if it has no marker."""
-    if _framing(content_type, b"") is frames:
+    if framing_of(content_type, b"") is frames:
         return FrameMarker(dialect.ends) if dialect.ends else None
     return Marker(dialect.terminal) if dialect.terminal else None
 
@@ -258,20 +262,25 @@ def _is_raw(content_type: str, data: bytes, http_status: int | None) -> bool:
     return not data[:64].lstrip().startswith(b"{")
 
 
-def _framing(content_type: str, data: bytes) -> _Framing | None:
-    """By content type, but not against plain appearance: gateways mislabel error bodies and streams."""
+def framing_of(content_type: str, data: bytes) -> Framing | None:
+    """
+    The framing of an answer, `None` if it is no stream.
+
+    By content type, but not against plain appearance: gateways mislabel error bodies and streams.
+    """
     framing = _FRAMINGS.get(content_type.partition(";")[0].strip().lower())
-    start = data[:64].removeprefix(_BOM).lstrip()
-    if framing in (_sse, None) and _ARRAY_OF_OBJECTS.match(start):
-        return _array
-    if framing is _sse and start[:1] in (b"{", b"["):
+    start = data[:SEEN].removeprefix(_BOM).lstrip()
+    if framing in (sse, None) and _ARRAY_OF_OBJECTS.match(start):
+        return array
+    if framing is sse and start[:1] in (b"{", b"["):
         return None
     if framing is None and start.startswith((b"data:", b"event:", b":")):
-        return _sse
+        return sse
     return framing
 
 
-def _sse(data: bytes) -> Iterator[Event]:
+def sse(data: bytes) -> Iterator[Event]:
+    """The events between blank lines; see `events`."""
     data = data.removeprefix(_BOM)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -299,7 +308,8 @@ def _sse_event(block: bytes) -> Event | None:
     return Event(_value(b"\n".join(lines)), name or None) if lines else None
 
 
-def _ndjson(data: bytes) -> Iterator[Event]:
+def ndjson(data: bytes) -> Iterator[Event]:
+    """The events of lines of JSON; see `events`."""
     *whole, cut = data.split(b"\n")
     for line in whole:
         if line.strip():
@@ -309,7 +319,7 @@ def _ndjson(data: bytes) -> Iterator[Event]:
         yield Event(last)
 
 
-def _array(data: bytes) -> Iterator[Event]:
+def array(data: bytes) -> Iterator[Event]:
     """The elements of one JSON array, as they come to who reads it while it grows."""
     try:
         whole = elements(data.removeprefix(_BOM))
@@ -339,11 +349,11 @@ def _value(data: bytes) -> Json:
 
 _scan = JSONDecoder().raw_decode
 
-_FRAMINGS: Final[dict[str, _Framing]] = {
-    "text/event-stream": _sse,
-    "application/x-ndjson": _ndjson,
-    "application/ndjson": _ndjson,
-    "application/jsonl": _ndjson,
-    "application/stream+json": _ndjson,  # Cohere's
+_FRAMINGS: Final[dict[str, Framing]] = {
+    "text/event-stream": sse,
+    "application/x-ndjson": ndjson,
+    "application/ndjson": ndjson,
+    "application/jsonl": ndjson,
+    "application/stream+json": ndjson,  # Cohere's
     CONTENT_TYPE: frames,
 }

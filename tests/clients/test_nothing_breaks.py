@@ -30,6 +30,7 @@ from rows.row import CHAT
 
 from spanscript import _guard
 from spanscript._interpretation import interpreter
+from spanscript._subscribers import subscribe
 from spanscript._usage import usage
 
 HOOKS = ("httpx", "requests", "aiohttp", "stainless")
@@ -97,10 +98,10 @@ def _run(provider: Any, row: str, colour: str, fault: Fault) -> Any:
 
 
 def _counted(colour: str, work: Any) -> Any:
-    """Run it in a block whose cost is asked for, beside an interpreter of the app: they have places of their own."""
+    """In a block whose cost is asked for, with an interpreter and a listener: they have places of their own."""
     undo = interpreter(lambda _: None)
     try:
-        with usage() as used:
+        with usage() as used, subscribe(lambda _: None):
             result = run(colour, work)
             _ = used.cost_usd
             return result
@@ -180,6 +181,14 @@ NOT_ON_THE_WAY = {
 FINALIZERS = {"spanscript._unread.end_unread", "spanscript._hooks.aiohttp._Bodies.came"}
 """Python itself, or the event loop, prints what is raised in one, and goes on."""
 
+IN_OUR_THREADS = {
+    "spanscript._delivery.Mailbox._tell",
+    "spanscript._subscribers.Progress._read",
+    "spanscript._subscribers.Progress.finish",
+    "spanscript._subscribers.Telling.tell",
+}
+"""Where nothing that is raised can come to the app."""
+
 
 @pytest.mark.parametrize("when", ["instead", "after"])
 @pytest.mark.parametrize("name", [name for name in PLACES if name not in NOT_ON_THE_WAY])
@@ -199,7 +208,9 @@ def test_an_error_of_ours(
 
 
 @pytest.mark.parametrize("kind", PASSING, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", [name for name in PLACES if name not in NOT_ON_THE_WAY | FINALIZERS])
+@pytest.mark.parametrize(
+    "name", [name for name in PLACES if name not in NOT_ON_THE_WAY | FINALIZERS | IN_OUR_THREADS]
+)
 def test_what_is_no_error_passes(
     name: str, kind: type[BaseException], ways: Any, provider: Any, recording: Any, monkeypatch: Any
 ) -> None:

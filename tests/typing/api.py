@@ -62,6 +62,35 @@ class Agent:
         return count
 
 
+def listener(record: object) -> None:
+    if isinstance(record, spanscript.CallStart):
+        place: tuple[int | None, str | None] = record.iteration, record.stage
+        print(place)
+    if isinstance(record, spanscript.CallProgress):
+        text: str = record.delta
+        count: int | None = record.output_tokens
+        print(text, count)
+    if isinstance(record, spanscript.AttemptEnd):
+        status: str = record.status
+        print(status)
+
+
+def precise(
+    record: spanscript.CallStart | spanscript.CallProgress | spanscript.AttemptEnd | spanscript.CallEnd,
+) -> str:
+    return record.call_id
+
+
+def wrong(record: spanscript.CallEnd) -> None:
+    print(record)
+
+
+unsubscribe: Callable[[], None] = spanscript.subscribe(listener)
+hide: Callable[[], None] = spanscript.live()
+with spanscript.subscribe(precise), spanscript.live():
+    spanscript.subscribe(wrong)  # type: ignore[arg-type]
+
+
 async def decorated_functions_keep_their_types() -> None:
     with spanscript.stage("plan"), spanscript.iteration(2):
         number: float = function(1, name="a")

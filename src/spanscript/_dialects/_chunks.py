@@ -7,16 +7,21 @@ merged, anything else replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from spanscript._dialects._bodies import error_of
-from spanscript._exchange import Event, Json
+from spanscript._dialects._tools import begun_before
+from spanscript._exchange import ArgumentPiece, Event, Json
+from spanscript._json import dumps
 from spanscript._shapes import integer, mapping, sequence, string
 from spanscript._wire import is_done, terminal
 
 _SAID_ONCE: Final = frozenset({"id", "type", "role", "index", "format", "channel", "model"})
 """Keys whose value is whole at once, and which some providers repeat in every delta."""
+
+_LEGACY_CALL: Final = -1
+"""Stands for the index of the one call of an older form, which has none."""
 
 
 def ends(event: Event) -> bool:
@@ -44,6 +49,32 @@ def assemble(events: Iterable[Event]) -> Json:
     if choices:
         body["choices"] = [choices[index] for index in sorted(choices)]
     return body
+
+
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The pieces of tool calls in a chunk, of the first choice; see `Dialect.arguments`."""
+    for choice in map(mapping, sequence(mapping(event.data).get("choices"))):
+        if integer(choice.get("index")):
+            continue
+        delta = mapping(choice.get("delta"))
+        for call in map(mapping, sequence(delta.get("tool_calls"))):
+            inner = next((value for value in call.values() if isinstance(value, dict)), {})
+            yield _piece(inner, integer(call.get("index")), string(call.get("id")))
+        if mapping(delta.get("function_call")):
+            yield _piece(delta["function_call"], _LEGACY_CALL)
+
+
+def _known(call: Json) -> ArgumentPiece:
+    """What a call, or a piece of one, is known by."""
+    fields = mapping(call)
+    name = next((name for part in fields.values() if (name := string(mapping(part).get("name")))), None)
+    return ArgumentPiece("", integer(fields.get("index")), string(fields.get("id")), name)
+
+
+def _piece(function: dict[str, Any], index: int | None, ident: str | None = None) -> ArgumentPiece:
+    said = function.get("arguments", function.get("input"))
+    text = said if isinstance(said, str) else dumps(said).decode() if said else ""
+    return ArgumentPiece(text, index, ident, string(function.get("name")))
 
 
 def _fold_head(key: str, old: Json, new: Json) -> Json:
@@ -139,28 +170,9 @@ def _as_blocks(content: Json) -> list[Any]:
 def _fold_calls(calls: list[Any], deltas: list[Any]) -> list[Any]:
     folded = list(calls)
     for delta in deltas:
-        at = _same_call(folded, mapping(delta))
+        at = begun_before(list(map(_known, folded)), _known(delta))
         if at is None:
             folded.append(fold("", None, delta))
         else:
             folded[at] = fold("", folded[at], delta)
     return sorted(folded, key=lambda call: integer(mapping(call).get("index")) or 0)
-
-
-def _same_call(calls: list[Any], delta: dict[str, Any]) -> int | None:
-    """
-    The position of the call that a delta goes on with; `None` if it begins another.
-
-    By index, where it has one; but some give index 0 to each of several whole calls, so a name with a
-    new id begins another. Where there is no index, the id tells; where neither, a name begins another.
-    """
-    index, ident = integer(delta.get("index")), string(delta.get("id"))
-    named = any(string(mapping(part).get("name")) for part in delta.values())
-    for at in reversed(range(len(calls))):
-        call = mapping(calls[at])
-        same_id = ident is None or call.get("id") in (None, "", ident)
-        if index is not None and call.get("index") == index:
-            return at if same_id or not named else None
-        if index is None and (same_id if ident else not named):
-            return at
-    return None

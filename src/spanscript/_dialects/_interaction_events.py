@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from spanscript._dialects._bodies import error_of
 from spanscript._dialects._parts import Block
-from spanscript._exchange import Event, Json
+from spanscript._exchange import ArgumentPiece, Event, Json
 from spanscript._json import loads
 from spanscript._shapes import integer, mapping, sequence, string
 from spanscript._wire import is_done
@@ -27,6 +27,19 @@ def _kind(event: Event) -> str | None:
 def ends(event: Event) -> bool:
     """Whether nothing follows an event."""
     return _kind(event) in _LAST or is_done(event)
+
+
+def adds(event: Event) -> bool:
+    """Whether an event goes on with a step or a content; the last one can say it all again."""
+    return (_kind(event) or "").partition(".")[0] in _LISTS
+
+
+def argument_pieces(event: Event) -> Iterator[ArgumentPiece]:
+    """More of the arguments of a call that has begun before."""
+    data = mapping(event.data)
+    delta = mapping(data.get("delta"))
+    if delta.get("type") == "arguments_delta":
+        yield ArgumentPiece(string(delta.get("arguments")) or "", integer(data.get("index")))
 
 
 def assemble(events: Iterable[Event]) -> Json:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from spanscript._dialects._bodies import error_of, kind_of
-from spanscript._exchange import Event, Json
+from spanscript._exchange import ArgumentPiece, Event, Json
 from spanscript._shapes import integer, mapping, sequence, string
 
 _FINAL: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
@@ -50,6 +50,19 @@ def ends(event: Event) -> bool:
     """Whether nothing follows an event."""
     kind = kind_of(event)
     return kind in _FINAL or kind == "error"
+
+
+def adds(event: Event) -> bool:
+    """Whether an event goes on with an item. Those of an item's end, and of the whole's, say it again."""
+    return (kind_of(event) or "").endswith(".delta")
+
+
+def argument_pieces(event: Event) -> Iterator[ArgumentPiece]:
+    """More of the arguments of a call that has begun before."""
+    data = mapping(event.data)
+    delta = _DELTAS.get(kind_of(event) or "")
+    if delta is not None and delta.blocks is None:
+        yield ArgumentPiece(string(data.get("delta")) or "", integer(data.get("output_index")))
 
 
 def assemble(events: Iterable[Event]) -> Json:

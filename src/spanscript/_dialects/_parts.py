@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from spanscript._exchange import Json, Media, Message, Other, Part, Refusal, Text, Thinking
+from spanscript._exchange import (
+    ArgumentPiece,
+    Json,
+    Media,
+    Message,
+    Other,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from spanscript._shapes import sequence
 
 Block: TypeAlias = dict[str, Any]
@@ -76,3 +87,10 @@ def media_at(modality: Literal["image", "audio", "video", "file"], address: Json
     if address.startswith("data:") and comma:
         return (Media(modality, mime_type=head[5:].partition(";")[0] or None, data=data),)
     return (Media(modality, uri=address),)
+
+
+def calls_begun(parts: Iterable[Part], index: int | None) -> Iterator[ArgumentPiece]:
+    """What an event says that tells of tool calls whose arguments are still to come."""
+    for part in parts:
+        if isinstance(part, ToolCall):
+            yield ArgumentPiece("", index, part.id, part.name)

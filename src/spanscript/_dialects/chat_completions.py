@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spanscript._dialects._bodies import Extras, reply_of
-from spanscript._dialects._chunks import TERMINAL, assemble, ends
+from spanscript._dialects._chunks import TERMINAL, arguments, assemble, ends
 from spanscript._dialects._parts import (
     Block,
     Builder,
@@ -189,4 +189,5 @@ CHAT_COMPLETIONS: Final = Dialect(
     message=message,
     terminal=TERMINAL,
     ends=ends,
+    arguments=arguments,
 )

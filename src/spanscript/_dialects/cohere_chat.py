@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from spanscript._dialects import chat_completions
@@ -10,8 +10,8 @@ from spanscript._dialects._bodies import error_of, kind_of
 from spanscript._dialects._chunks import fold
 from spanscript._dialects._cohere import PARAMS, reply_counted_at
 from spanscript._dialects._splitting import Splitter
-from spanscript._exchange import Choice, Dialect, Event, Json, Message, Reply
-from spanscript._shapes import integer, mapping, string
+from spanscript._exchange import ArgumentPiece, Choice, Dialect, Event, Json, Message, Reply
+from spanscript._shapes import dig, integer, mapping, string
 from spanscript._wire import terminal
 
 
@@ -64,6 +64,16 @@ def assemble(events: Iterable[Event]) -> Json:
     return {**body, "message": said}
 
 
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The piece of a tool call in an event; see `Dialect.arguments`."""
+    data = mapping(event.data)
+    call = mapping(dig(data, ("delta", "message", "tool_calls")))
+    function = mapping(call.get("function"))
+    if function:
+        text, name = (string(function.get(key)) for key in ("arguments", "name"))
+        yield ArgumentPiece(text or "", integer(data.get("index")), string(call.get("id")), name)
+
+
 def _begun(key: str, piece: dict[str, Any]) -> Json:
     """What stands where the start of it did not come: a block of content is named as its only key."""
     return {"type": next(iter(piece))} if key == "content" and len(piece) == 1 else None
@@ -81,5 +91,6 @@ COHERE_CHAT: Final = Dialect(
     message=message,
     terminal=terminal(ends, (b"message-end", b"error")),
     ends=ends,
+    arguments=arguments,
     provider="cohere",
 )

@@ -31,6 +31,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "SYSTEM": "system",
     "TOOL": "tool",
 }
+_CALLS_AGAIN: Final = "tool-calls-generation"
+"""The event with all that the chunks before it said in pieces."""
 _CITED: Final = ("citations", "documents", "search_queries", "search_results")
 
 
@@ -93,13 +95,18 @@ def ends(event: Event) -> bool:
     return data.get("event_type") in ("stream-end", "stream-error") or bool(data.get("error"))
 
 
+def adds(event: Event) -> bool:
+    """Whether an event goes on with the answer; its last, and the one after pieces of calls, say it again."""
+    return not ends(event) and mapping(event.data).get("event_type") != _CALLS_AGAIN
+
+
 def assemble_chat(events: Iterable[Event]) -> Json:
     """The body of the whole answer; its last event carries it. See `Dialect.assemble`."""
     body: dict[str, Any] = {}
     for event in events:
         data = mapping(event.data)
-        if data.get("event_type") == "tool-calls-generation":
-            body |= _told(data)  # what the chunks before it said in pieces
+        if data.get("event_type") == _CALLS_AGAIN:
+            body |= _told(data)
         elif not _fold_end(body, data):
             for key, value in _told(data).items():
                 body[key] = fold(key, body.get(key), value)
@@ -149,6 +156,7 @@ COHERE_CHAT_V1: Final = Dialect(
     message=message,
     terminal=_TERMINAL,
     ends=ends,
+    adds=adds,
     provider="cohere",
 )
 
@@ -164,5 +172,6 @@ COHERE_GENERATE: Final = Dialect(
     message=prompt,
     terminal=_TERMINAL,
     ends=ends,
+    adds=adds,
     provider="cohere",
 )

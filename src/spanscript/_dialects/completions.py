@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from spanscript._dialects._bodies import reply_of
-from spanscript._dialects._chunks import TERMINAL, assemble, ends
+from spanscript._dialects._chunks import TERMINAL, arguments, assemble, ends
 from spanscript._dialects._parts import parts_of, prompt
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects.chat_completions import EXTRAS, SAMPLING
@@ -59,4 +59,6 @@ COMPLETIONS: Final = Dialect(
     ends=ends,
 )
 
-FIM_COMPLETIONS: Final = msgspec.structs.replace(COMPLETIONS, name="fim_completions", decode=decode_chat)
+FIM_COMPLETIONS: Final = msgspec.structs.replace(
+    COMPLETIONS, name="fim_completions", decode=decode_chat, arguments=arguments
+)

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from spanscript._dialects._bodies import Extras, error_of, reply_of
-from spanscript._dialects._parts import Block, leftovers, thinking
+from spanscript._dialects._parts import Block, calls_begun, leftovers, thinking
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._tools import each_key
 from spanscript._dialects._usage import Paths, usage_beside_cache
 from spanscript._exchange import (
+    ArgumentPiece,
     Choice,
     Dialect,
     Event,
@@ -99,8 +100,7 @@ def assemble(events: Iterable[Event]) -> Json:
     answer: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     for event in events:
-        kind, data = _kind_of(event), mapping(event.data)
-        data = mapping(data.get(kind or "")) or data
+        kind, data = _kind_of(event), _told(event)
         if kind == "error":
             body["error"] = error_of(event)
         elif kind == "messageStart":
@@ -122,6 +122,22 @@ def _kind_of(event: Event) -> str | None:
     if data.get("error"):
         return "error"
     return next((key for key in data if key in _STREAMED), None)
+
+
+def _told(event: Event) -> Block:
+    data = mapping(event.data)
+    return mapping(data.get(_kind_of(event) or "")) or data
+
+
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The piece of a tool call in an event; see `Dialect.arguments`."""
+    data = _told(event)
+    index = integer(data.get("contentBlockIndex"))
+    start, piece = data.get("start"), dig(data, ("delta", "toolUse", "input"))
+    if start:
+        yield from calls_begun(_block_parts(start), index)
+    elif isinstance(piece, str):
+        yield ArgumentPiece(piece, index)
 
 
 def _fold_block(blocks: dict[int, dict[str, Any]], data: Block) -> None:
@@ -306,6 +322,7 @@ CONVERSE: Final = Dialect(
     assemble=assemble,
     message=message,
     ends=ends,
+    arguments=arguments,
     tools_in=each_key(no_tools=("cachePoint",)),
     provider="aws.bedrock",
 )

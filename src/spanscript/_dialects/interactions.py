@@ -6,18 +6,28 @@ Its first version had contents where there are steps now, and other names for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final, Literal
 
 from spanscript._dialects._bodies import Extras, reply_of
-from spanscript._dialects._interaction_events import assemble, ends
-from spanscript._dialects._parts import Block, Builder, leftovers, parts_of, text_block, thinking
+from spanscript._dialects._interaction_events import adds, argument_pieces, assemble, ends
+from spanscript._dialects._parts import (
+    Block,
+    Builder,
+    calls_begun,
+    leftovers,
+    parts_of,
+    text_block,
+    thinking,
+)
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._usage import first_integer
 from spanscript._exchange import (
+    ArgumentPiece,
     Choice,
     Dialect,
+    Event,
     Failure,
     Json,
     Media,
@@ -29,7 +39,7 @@ from spanscript._exchange import (
     ToolResult,
     Usage,
 )
-from spanscript._shapes import mapping, sequence, string
+from spanscript._shapes import integer, mapping, sequence, string
 from spanscript._wire import failure_in, terminal
 
 _EXTRAS: Final[Extras] = {"service_tier": ("service_tier",)}
@@ -64,6 +74,15 @@ def decode(body: Json) -> Reply:
     choices = [Choice(Message("assistant", parts), finish)] if parts or finish else []
     named = {**fields, "model": fields.get("model") or fields.get("agent")}
     return reply_of(named, choices, _EXTRAS, usage=_usage(fields.get("usage")), failure=_failure(fields))
+
+
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The piece of a tool call in an event; see `Dialect.arguments`."""
+    data = mapping(event.data)
+    for key in ("step", "content", "delta"):
+        if data.get(key):
+            yield from calls_begun(parts_of(data[key], _BLOCKS), integer(data.get("index")))
+    yield from argument_pieces(event)
 
 
 def _failure(fields: Block) -> Failure | None:
@@ -170,5 +189,7 @@ INTERACTIONS: Final = Dialect(
     message=message,
     terminal=terminal(ends, (b"interaction.complete", b"[DONE]", b"error")),
     ends=ends,
+    adds=adds,
+    arguments=arguments,
     provider="gcp.gemini",
 )

@@ -101,7 +101,8 @@ def assemble(events: Iterable[Event]) -> Json:
 
 def _fold(begun: dict[int, dict[str, Any]], one: dict[str, Any], position: int) -> None:
     index = integer(one.get("index"))
-    slot = begun.setdefault(position if index is None else index, {"text": ""})
+    index = position if index is None else index
+    slot = begun.setdefault(index, {"index": index, "text": ""})
     slot["text"] += _first(one, _TEXTS) or ""
     finish = _first(one, _FINISHES)
     if finish is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -10,6 +10,7 @@ from spanscript._dialects._bodies import Extras, error_of, kind_of, reply_of
 from spanscript._dialects._parts import (
     Block,
     Builder,
+    calls_begun,
     leftovers,
     parts_of,
     text_block,
@@ -18,6 +19,7 @@ from spanscript._dialects._parts import (
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._usage import Paths, usage_beside_cache
 from spanscript._exchange import (
+    ArgumentPiece,
     Choice,
     Dialect,
     Event,
@@ -63,6 +65,16 @@ def message(value: Json) -> Message:
 def ends(event: Event) -> bool:
     """Whether nothing follows an event."""
     return kind_of(event) in ("message_stop", "error")
+
+
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The piece of a tool call in an event; see `Dialect.arguments`."""
+    data = mapping(event.data)
+    index, delta = integer(data.get("index")), mapping(data.get("delta"))
+    if kind_of(event) == "content_block_start":
+        yield from calls_begun(parts_of(data.get("content_block"), _BLOCKS), index)
+    elif delta.get("type") == "input_json_delta":
+        yield ArgumentPiece(string(delta.get("partial_json")) or "", index)
 
 
 def assemble(events: Iterable[Event]) -> Json:
@@ -221,4 +233,5 @@ MESSAGES: Final = Dialect(
     message=message,
     terminal=terminal(ends, (b"message_stop", b"error")),
     ends=ends,
+    arguments=arguments,
 )

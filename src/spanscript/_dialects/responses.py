@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from spanscript._dialects._bodies import Extras, reply_of
-from spanscript._dialects._items import assemble, ends
+from spanscript._dialects._bodies import Extras, kind_of, reply_of
+from spanscript._dialects._items import adds, argument_pieces, assemble, ends
 from spanscript._dialects._parts import (
     Block,
     Builder,
+    calls_begun,
     leftovers,
     media_at,
     parts_of,
@@ -20,8 +21,10 @@ from spanscript._dialects._parts import (
 from spanscript._dialects._splitting import Splitter
 from spanscript._dialects._tools import grouped_at
 from spanscript._exchange import (
+    ArgumentPiece,
     Choice,
     Dialect,
+    Event,
     Failure,
     Json,
     Media,
@@ -33,7 +36,7 @@ from spanscript._exchange import (
     ToolCall,
     ToolResult,
 )
-from spanscript._shapes import dig, mapping, sequence, string
+from spanscript._shapes import dig, integer, mapping, sequence, string
 from spanscript._wire import terminal
 
 _EXTRAS: Final[Extras] = {"service_tier": ("service_tier",)}
@@ -94,6 +97,14 @@ def message(value: Json) -> Message:
     role = string(fields.get("role")) or _ROLES.get(kind)
     role = role or ("tool" if kind.endswith("_output") else "assistant")
     return Message(role, _item_parts(value), string(fields.get("name")) if kind == "message" else None)
+
+
+def arguments(event: Event) -> Iterator[ArgumentPiece]:
+    """The piece of a tool call in an event; see `Dialect.arguments`."""
+    data = mapping(event.data)
+    if kind_of(event) == "response.output_item.added":
+        yield from calls_begun(_item_parts(data.get("item")), integer(data.get("output_index")))
+    yield from argument_pieces(event)
 
 
 def _finish_reason(fields: Block) -> str | None:
@@ -240,5 +251,7 @@ RESPONSES: Final = Dialect(
     message=message,
     terminal=terminal(ends, (b"response.completed", b"response.failed", b"response.incomplete", b"error")),
     ends=ends,
+    adds=adds,
+    arguments=arguments,
     tools_in=grouped_at("tools"),
 )

@@ -44,6 +44,11 @@ def ends(event: Event) -> bool:
     return kind_of(event) in _ENDS
 
 
+def adds(event: Event) -> bool:
+    """Whether an event goes on with the text; the last one says it again."""
+    return (kind_of(event) or "").endswith(".text.delta")
+
+
 def assemble(events: Iterable[Event]) -> Json:
     """The body of the whole answer; see `Dialect.assemble`. The last event carries it whole."""
     body: dict[str, Any] = {}
@@ -51,7 +56,7 @@ def assemble(events: Iterable[Event]) -> Json:
         kind, data = kind_of(event) or "", mapping(event.data)
         if kind == "error":
             body["error"] = error_of(event)
-        elif kind.endswith(".text.delta"):
+        elif adds(event):
             piece = string(data.get("delta")) or string(data.get("text")) or ""
             body["text"] = (string(body.get("text")) or "") + piece
         elif kind in _ENDS:
@@ -75,5 +80,6 @@ TRANSCRIPTIONS: Final = Dialect(
     message=prompt,
     terminal=terminal(ends, (b".done", b"error")),
     ends=ends,
+    adds=adds,
     raw=raw,
 )
