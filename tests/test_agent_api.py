@@ -289,6 +289,20 @@ def test_rate_limit(ask, recording):
     assert "llm.rate_limit_wait_ms" not in recording.attempts[0].attributes
 
 
+def test_notifications(ask, provider, recording):
+    """More in `test_subscribers.py` and `test_live.py`."""
+    provider.script("503 retry-after-ms=1", "ok")
+    told = []
+    with spanscript.subscribe(told.append):
+        said = "".join(c.choices[0].delta.content or "" for c in ask(stream=True) if c.choices)
+    kinds = [type(record).__name__ for record in told]
+    assert kinds[0] == "CallStart"
+    assert kinds[-2:] == ["AttemptEnd", "CallEnd"]
+    assert [r.status for r in told if isinstance(r, spanscript.AttemptEnd)] == ["retrying", "ok"]
+    assert "".join(r.delta for r in told if isinstance(r, spanscript.CallProgress)) == said
+    assert {record.call_id for record in told} == {recording.calls[0].attributes["llm.call_id"]}
+
+
 def test_usage_and_events(ask, provider, recording):
     """More in `test_usage.py` and `test_annotations.py`."""
     provider.script("503 retry-after-ms=50", "ok")

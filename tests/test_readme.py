@@ -54,7 +54,8 @@ def test_every_command_runs(tmp_path):
     printed = {command: run(command, tmp_path) for command in COMMANDS if not command.startswith(BY_CI)}
 
     assert len(printed) >= 7
-    assert all(printed.values())
+    assert all(text or " -o " in command for command, text in printed.items())
+    assert "<!doctype html>" in (tmp_path / "calls.html").read_text().lower()
     assert '"model"' in printed["spanscript replay last --dir ./run"]
     assert "curl" in printed["spanscript replay last --dir ./run --curl"]
 

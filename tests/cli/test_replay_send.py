@@ -14,8 +14,8 @@ from docs import ROOT, SAMPLE
 from spec_writer import IDS, SpecWriter, compact
 
 from spanscript import cli
-from spanscript._sending import asking
-from spanscript._sending.targets import PROVIDERS, Target, Wanted, target
+from spanscript._resending import asking
+from spanscript._resending.targets import PROVIDERS, Target, Wanted, target
 from spanscript.demo.provider import Provider
 from spanscript.transcript.lines import TranscriptError
 

@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from spanscript import _json
 from spanscript._exchange import Json, Reply, Request, Text, Thinking
-from spanscript._sending.asking import Answer, ask
-from spanscript._sending.targets import Target, Wanted, target
+from spanscript._resending.asking import Answer, ask
+from spanscript._resending.targets import Target, Wanted, target
 from spanscript.cli._message import text_of
 from spanscript.cli._table import print_table
 from spanscript.cli._text import clean, dump

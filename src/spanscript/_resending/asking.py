@@ -13,8 +13,8 @@ from msgspec import Struct
 from spanscript import _wire, config
 from spanscript._exchange import Dialect, Failure, Reply
 from spanscript._failures import INCOMPLETE_STREAM, MALFORMED_ANSWER
+from spanscript._resending.targets import Target
 from spanscript._secrets import mask, mask_text, remember
-from spanscript._sending.targets import Target
 from spanscript.transcript.lines import TranscriptError
 
 _KEPT: Final = (_wire.ERROR_TYPE, *_wire.COUNT_HEADERS.values())
