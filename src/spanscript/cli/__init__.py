@@ -21,6 +21,10 @@ from spanscript.transcript.lines import TranscriptError
 COMMANDS: Final[Mapping[str, str]] = {
     "ls": "list the calls of a transcript",
     "show": "show a call: its prompt, its answer and its attempts",
+    "diff": "say what changed in the model's context between two calls",
+    "tree": "show conversations as trees: forks, new histories, sub-agents",
+    "tail": "show what happens, as it happens",
+    "stats": "count calls, failures, tokens, cost and latencies",
     "replay": "print the exact request body of a call, or send it again",
     "export": "write calls for fine-tuning, evals or people, or send them as spans",
     "anonymize": "copy a transcript without what was said in it",

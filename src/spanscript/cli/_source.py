@@ -76,8 +76,18 @@ def find(args: argparse.Namespace, transcript: Transcript) -> Call:
     Raises:
         TranscriptError: There is no such call, or there are several.
     """
+    return find_named(args, transcript, args.call)
+
+
+def find_named(args: argparse.Namespace, transcript: Transcript, name: str) -> Call:
+    """
+    The call with that name, an id's beginning or `last`.
+
+    Raises:
+        TranscriptError: There is no such call, or there are several.
+    """
     try:
-        return transcript.find(args.call)
+        return transcript.find(name)
     except TranscriptError as error:
         damage = "" if transcript.first_problem is None else f" (unreadable: {transcript.first_problem})"
         raise TranscriptError(f"{path_of(args)}: {error}{damage}") from error

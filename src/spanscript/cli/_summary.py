@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Final
 
 from spanscript._exchange import Json
 from spanscript.transcript.lines import Entry
 from spanscript.transcript.reader import Call
 
+_SHORTEST: Final = 8
 _OF_CALL: Final = (
     "model",
     "provider",
@@ -17,6 +20,7 @@ _OF_CALL: Final = (
     "url",
     "stream",
     "trace_id",
+    "span_id",
     "iteration",
     "stage",
 )
@@ -28,10 +32,10 @@ _OF_OUTCOME: Final = (
     "reasoning_tokens",
     "cost_usd",
 )
+_ERROR: Final = ("error_type", "error_message")
 _OF_ATTEMPT: Final = (
     "http_status",
-    "error_type",
-    "error_message",
+    *_ERROR,
     "retryable",
     "retry_after_ms",
     "first_chunk_ms",
@@ -47,19 +51,26 @@ def of_call(call: Call) -> dict[str, Json]:
     found: dict[str, Json] = {"call_id": call.call_id, "timestamp": call.timestamp or None}
     found |= {key: call.first(key) for key in _OF_CALL}
     found |= {"attempts": len(attempts), "status": call.status}
-    found |= {key: None if last is None else last.get(key) for key in _OF_OUTCOME}
+    found |= {key: None if last is None else last.get(key) for key in (*_ERROR, *_OF_OUTCOME)}
     found["ms"] = None if last is None else _ms_of_call(call, last)
     return {key: value for key, value in found.items() if value is not None}
 
 
 def of_attempts(call: Call) -> list[dict[str, Json]]:
-    """One record per attempt; `waited_ms` is the time from its end to the next attempt's beginning."""
+    """
+    One record per attempt, times in milliseconds.
+
+    `started_ms` is from the call's beginning, `waited_ms` from its end to the next attempt's beginning.
+    """
     return [_of_attempt(call, attempt) for attempt in call.attempts]
 
 
 def _of_attempt(call: Call, attempt: int) -> dict[str, Json]:
     outcome = call.outcomes.get(attempt)
     found: dict[str, Json] = {"attempt": attempt, "status": call.attempt_status(attempt)}
+    first, request = call.requests.get(min(call.requests, default=-1)), call.requests.get(attempt)
+    if first is not None and request is not None:
+        found |= {"span_id": request.get("span_id"), "started_ms": _between(first, request)}
     if outcome is not None:
         found |= {key: outcome.get(key) for key in _OF_ATTEMPT}
         found["waited_ms"] = _between(outcome, call.requests.get(attempt + 1))
@@ -72,15 +83,32 @@ def _ms_of_call(call: Call, last: Entry) -> float | None:
     return last.get("response_ms") if whole is None else whole
 
 
-def _between(start: Entry, end: Entry | None) -> float | None:
-    """Milliseconds from one line to another; `None` if a timestamp is missing or none."""
+def unique_length(names: Sequence[str]) -> int:
+    """The length, 8 at least, at which the beginnings of all names differ."""
+    ordered = sorted(names)
+    shared = (_shared(*pair) for pair in pairwise(ordered))
+    return max(_SHORTEST, max(shared, default=0) + 1)
+
+
+def _shared(a: str, b: str) -> int:
+    """Length of the common beginning of two names."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def moment(timestamp: str) -> datetime | None:
+    """A timestamp, UTC where it names no zone; `None` if it is none."""
     try:
-        first, second = (datetime.fromisoformat(_stamp(entry)) for entry in (start, end))
-        return round((second - first).total_seconds() * 1000, 3)
-    except (ValueError, TypeError):  # no timestamp, or one with a zone and one without
+        found = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))  # Python 3.10 does not read the Z
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
 
 
+def _between(start: Entry, end: Entry | None) -> float | None:
+    """Milliseconds from one line to another; `None` if a timestamp is missing or none."""
+    first, second = (moment(_stamp(entry)) for entry in (start, end))
+    return None if first is None or second is None else round((second - first).total_seconds() * 1000, 3)
+
+
 def _stamp(entry: Entry | None) -> str:
-    # Python 3.10 does not read the Z.
-    return "" if entry is None else (entry.get("timestamp") or "").replace("Z", "+00:00")
+    return "" if entry is None else entry.get("timestamp") or ""

@@ -1,43 +1,91 @@
-"""Tables: with colour on a terminal where `rich` is installed (extra `cli`), else aligned columns."""
+"""Tables: aligned columns, fitted to a terminal, whole in a pipe."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from typing import Final, TypeAlias
 
+from spanscript.cli._screen import STATUS_STYLES, Piece, Screen, cut, width_of
 from spanscript.cli._text import clean
 
-Cell = str | int | float | None
+Cell: TypeAlias = str | int | float | Piece | None
 
-_COLOURS: Final[Mapping[str, str]] = {
-    "ok": "green",
-    "yes": "green",
-    "retrying": "yellow",
-    "unfinished": "yellow",
-    "abandoned": "yellow",
-    "cancelled": "yellow",
-    "retries_exhausted": "red",
-    "error": "red",
-    "no": "red",
-}
+_BATCH: Final = 500
+"""Rows that are laid out together: the first ones are shown before the last ones are known."""
+
+_NARROWEST: Final = 8
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print *rows* under *headers*. Numbers stand to the right, `None` is left blank."""
-    numeric = [any(isinstance(row[at], (int, float)) for row in rows) for at in range(len(headers))]
-    texts = [[_text(cell) for cell in row] for row in rows]
-    if _is_rich():
-        _print_rich(headers, texts, numeric)
-    else:
-        _print_plain(headers, texts, numeric)
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    flexible: Collection[str] = (),
+    right: Collection[str] = (),
+) -> None:
+    """
+    Print *rows* under *headers*. Numbers and what is under *right* stand to the right, `None` is left blank.
+
+    On a terminal that is too narrow, texts under *flexible* headers are cut; if that is not enough, those
+    columns are left out, the last one first.
+    """
+    screen = Screen()
+    columns = _Columns(headers, flexible, right)
+    rest = iter(rows)
+    batch = list(islice(rest, _BATCH))
+    columns.fit(batch, screen)
+    screen.line(*columns.pieces([Piece(header, "bold") for header in headers]))
+    while batch:
+        for row in batch:
+            screen.line(*columns.pieces(row))
+        batch = list(islice(rest, _BATCH))
+        columns.fit(batch, screen)
 
 
-def _is_rich() -> bool:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
-    return not plain and find_spec("rich") is not None
+class _Columns:
+    """Widths and sides; they only ever grow, for what was printed stands."""
+
+    def __init__(self, headers: Sequence[str], flexible: Collection[str], right: Collection[str]) -> None:
+        self._longest = [width_of(header) for header in headers]
+        self._least = [max(width, _NARROWEST) for width in self._longest]
+        self._numeric = [header in right for header in headers]
+        self._flexible = [at for at, header in enumerate(headers) if header in flexible]
+        self._shown = list(range(len(headers)))
+        self._widths = self._longest
+
+    def fit(self, rows: Sequence[Sequence[Cell]], screen: Screen) -> None:
+        for row in rows:
+            for at, cell in enumerate(row):
+                self._longest[at] = max(self._longest[at], width_of(_text(cell)))
+                self._numeric[at] |= isinstance(cell, (int, float))
+        if screen.is_terminal:
+            self._shrink(screen.width)
+
+    def _shrink(self, room: int) -> None:
+        self._widths = list(self._longest)
+        for at in self._flexible:
+            self._widths[at] = min(self._least[at], self._longest[at])
+        for at in reversed(self._flexible):
+            if at in self._shown and self._left(room) < 0:
+                self._shown.remove(at)
+        for at in self._flexible:
+            more = min(self._left(room), self._longest[at] - self._widths[at])
+            self._widths[at] += max(more, 0)
+
+    def _left(self, room: int) -> int:
+        """Columns of the terminal that are left; negative if there are too few."""
+        return room + 2 - sum(self._widths[at] + 2 for at in self._shown)
+
+    def pieces(self, row: Sequence[Cell]) -> list[Piece]:
+        return [self._piece(row[at], at, last=at == self._shown[-1]) for at in self._shown]
+
+    def _piece(self, cell: Cell, at: int, *, last: bool) -> Piece:
+        text = cut(_text(cell), self._widths[at])
+        space = " " * (self._widths[at] - width_of(text))
+        style = cell.style if isinstance(cell, Piece) else STATUS_STYLES.get(text, "")
+        aligned = space + text if self._numeric[at] else text + space
+        return Piece(aligned if last else f"{aligned}  ", style)
 
 
 def _text(cell: Cell) -> str:
@@ -45,29 +93,4 @@ def _text(cell: Cell) -> str:
         return ""
     if isinstance(cell, float):
         return f"{cell:.0f}"
-    return clean(str(cell), one_line=True)
-
-
-def _print_plain(headers: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    lines = [headers, *rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(headers))]
-    for line in lines:
-        cells = (
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, numeric, strict=True)
-        )
-        print("  ".join(cells).rstrip())
-
-
-def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    from rich.console import Console  # noqa: PLC0415  # optional, and slow to import
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header, right in zip(headers, numeric, strict=True):
-        table.add_column(header, justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        # `Text`, for a plain string would be read as rich's markup.
-        table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in row))
-    Console(highlight=False).print(table)
+    return clean(cell.text if isinstance(cell, Piece) else str(cell), one_line=True)

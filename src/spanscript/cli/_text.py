@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from spanscript._exchange import Json
@@ -40,9 +41,21 @@ def dump(value: Json) -> str:
     return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
 
 
+def dump_list(values: Iterable[Json]) -> None:
+    """Print a JSON array for programs, each value as soon as it is there."""
+    before = "["
+    for value in values:
+        print(before, dump(value).replace("\n", "\n  "), sep="\n  ", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")
+
+
 def brief_json(value: Json) -> str:
     """A JSON value within a text for people: a string as it is, anything else as JSON on one line."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def _json_escape(character: str) -> str:

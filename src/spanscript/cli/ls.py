@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from itertools import pairwise
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from spanscript._exchange import Json
-from spanscript.cli import _source, _summary
-from spanscript.cli._table import print_table
-from spanscript.cli._text import dump
+from spanscript.cli import _filters, _source, _summary
+from spanscript.cli._table import Cell, print_table
+from spanscript.cli._text import dump_list
 
-EXAMPLE: Final = "spanscript ls --dir ./run"
+EXAMPLE: Final = "spanscript ls --dir ./run --since 2h --status failed"
 
-_SHORTEST: Final = 8
 _COLUMNS: Final = {
     "model": "model",
+    "place": "stage",
     "attempts": "attempts",
     "status": "status",
     "input_tokens": "in",
     "output_tokens": "out",
     "ms": "ms",
+    "error": "error",
 }
 """Key of the record → heading."""
 
@@ -29,41 +31,35 @@ _COLUMNS: Final = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     _source.add_arguments(parser)
+    _filters.add_limit(parser)
+    _filters.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List all calls, the oldest first."""
+    """List the calls that were asked for, the newest last."""
     transcript = _source.load(args)
-    records = [_summary.of_call(call) for call in transcript.calls()]
+    calls = transcript.calls()
+    chosen = _filters.chosen(args, transcript, calls)
+    records = map(_summary.of_call, chosen if args.limit is None else deque(chosen, args.limit))
     if args.json:
-        print(dump(records))
-    elif records:
-        _print(records)
+        dump_list(records)
     else:
-        print("no calls yet")
+        _print(records, _summary.unique_length([call.call_id for call in calls]), len(calls))
     return _source.code_after(transcript)
 
 
-def _print(records: Sequence[dict[str, Json]]) -> None:
-    length = unique_length([record["call_id"] for record in records])
-    rows = [
-        [
-            record.get("timestamp", "")[:19].replace("T", " "),
-            record["call_id"][:length],
-            *map(record.get, _COLUMNS),
-        ]
-        for record in records
-    ]
-    print_table(["time (UTC)", "call", *_COLUMNS.values()], rows)
+def _print(records: Iterator[dict[str, Json]], length: int, of: int) -> None:
+    first = next(records, None)
+    if first is None:
+        print(f"none of {of} calls is so" if of else "no calls yet")
+        return
+    rows = (_row(record, length) for record in chain((first,), records))
+    print_table(["time (UTC)", "call", *_COLUMNS.values()], rows, flexible=("model", "stage", "error"))
 
 
-def unique_length(names: Sequence[str]) -> int:
-    """The length, 8 at least, at which the beginnings of all names differ."""
-    ordered = sorted(names)
-    shared = (_shared(*pair) for pair in pairwise(ordered))
-    return max(_SHORTEST, max(shared, default=0) + 1)
-
-
-def _shared(a: str, b: str) -> int:
-    """Length of the common beginning of two names."""
-    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+def _row(record: Mapping[str, Json], length: int) -> list[Cell]:
+    place = [str(record[key]) for key in ("stage", "iteration") if key in record]
+    error = record.get("error_message", record.get("error_type"))
+    told = {**record, "place": " ".join(place), "error": error}
+    began = record.get("timestamp", "")[:19].replace("T", " ")
+    return [began, record["call_id"][:length], *map(told.get, _COLUMNS)]

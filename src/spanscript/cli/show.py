@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from spanscript import _json
-from spanscript._exchange import Json
-from spanscript.cli import _source, _summary
-from spanscript.cli._message import blocks_of, call_line, indented
-from spanscript.cli._table import print_table
-from spanscript.cli._text import brief_json, clean, dump
+from spanscript._exchange import Json, Message, Text
+from spanscript.cli import _request, _source, _summary
+from spanscript.cli._answer import print_annotations, print_answer, print_interpretation
+from spanscript.cli._message import Shown, print_conversation, print_text, read
+from spanscript.cli._screen import Piece, Screen
+from spanscript.cli._screen import status as coloured
+from spanscript.cli._text import brief_json, dump
+from spanscript.cli._timeline import print_timeline
+from spanscript.transcript import resolve
+from spanscript.transcript.contents import VALUES
 from spanscript.transcript.filling import has_blobs
 from spanscript.transcript.lines import Entry, TranscriptError
 from spanscript.transcript.reader import Call, Transcript
 
 EXAMPLE: Final = "spanscript show last --dir ./run"
 
-_HEAD: Final = (
-    "call_id",
-    "timestamp",
-    "model",
-    "provider",
-    "dialect",
-    "client",
-    "url",
-    "stage",
-    "trace_id",
-)
-_ATTEMPTS: Final = {
-    "attempt": "attempt",
-    "status": "status",
-    "http_status": "http",
-    "response_ms": "ms",
-    "retry_after_ms": "asked to wait ms",
-    "waited_ms": "waited ms",
-    "error_message": "error",
-}
-"""Key of the record → heading."""
-
+_NEW: Final = "+ "
+_NAMES: Final = {"system_prompt": "system", "tool_schemas": "tools"}
 _BODIES: Final = ("body", "body_text", "body_base64")
 _ANSWER: Final = (
     "thinking",
@@ -51,31 +36,44 @@ _ANSWER: Final = (
     "finish_reasons",
     "error_type",
     "error_message",
+    "truncated",
     "extras",
 )
+_INTERPRETED: Final = ("tool_format", "prose", "tool_calls", "tool_parse_errors")
+_ANNOTATION: Final = ("timestamp", "event", "iteration", "stage", "fields")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     _source.add_call(parser)
     _source.add_arguments(parser)
+    parser.add_argument("--new", action="store_true", help="of the prompt, only what the call before had not")
+    parser.add_argument("--full", action="store_true", help="long texts in whole")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show one call. What of it is missing is said in its place."""
     transcript = _source.load(args)
     call = _source.find(args, transcript)
-    record: dict[str, Json] = {
-        **_summary.of_call(call),
-        "prompt": _prompt(transcript, call),
-        "answer": _answer(transcript, call),
-        "attempt_list": _summary.of_attempts(call),
-    }
+    record = _record(transcript, call)
     if args.json:
         print(dump(record))
     else:
-        _print(record)
+        _print(record, new_only=args.new, full=args.full)
     return _source.code_after(transcript, record["prompt"].get("error"))
+
+
+def _record(transcript: Transcript, call: Call) -> dict[str, Json]:
+    interpreted = {} if call.interpreted is None else _values(transcript, call.interpreted, _INTERPRETED)
+    annotations = [_values(transcript, entry, _ANNOTATION) for entry in call.annotations]
+    return {
+        **_summary.of_call(call),
+        "prompt": _prompt(transcript, call),
+        "answer": _answer(transcript, call),
+        **({"interpreted": interpreted} if interpreted else {}),
+        **({"annotations": annotations} if annotations else {}),
+        "attempt_list": _summary.of_attempts(call),
+    }
 
 
 def _prompt(transcript: Transcript, call: Call) -> dict[str, Json]:
@@ -84,16 +82,35 @@ def _prompt(transcript: Transcript, call: Call) -> dict[str, Json]:
     try:
         request = transcript.request(call)
         where = f"{request.where}: "
-        values = {key: transcript.value(request, key) for key in ("system_prompt", "tool_schemas")}
-        found: dict[str, Json] = {key: _json.loads(raw) for key, raw in values.items() if raw is not None}
-        messages = transcript.messages(request)
-        if messages:
-            found["messages"] = [_json.loads(raw) for raw in messages]
+        found: dict[str, Json] = {"parameters": _request.parameters(request)}
+        for key in ("system_prompt", "tool_schemas"):
+            raw = transcript.value(request, key)
+            found |= {} if raw is None else {key: _json.loads(raw)}
+        context = transcript.contents.context(request.get("context"))
+        if context:
+            found |= _since(transcript, call, request, [entry.get("hash") for entry in context])
+            found["messages"] = [_json.loads(resolve.message_text(entry.raw)) for entry in context]
         elif "system_prompt" not in found:
             found["body"] = _body(transcript, request)
     except (TranscriptError, ValueError, RecursionError) as error:
         return {"error": f"{where}{str(error).removeprefix(where)}"}
     return found
+
+
+def _since(transcript: Transcript, call: Call, request: Entry, hashes: Sequence[str]) -> dict[str, Json]:
+    """Which earlier call's messages are a beginning of these: the one with the most, then the latest."""
+    places = {name: number for number, name in enumerate(hashes, 1)}
+    known, before = 0, None
+    for other in transcript.calls():
+        if other.call_id == call.call_id:
+            break
+        shared = places.get(other.first("context") or "", 0)
+        if shared and shared >= known:
+            known, before = shared, other
+    if before is None:
+        return {}
+    changed = [key for key in VALUES if before.first(key) != request.get(key)]
+    return {"follows": before.call_id, "known_messages": known, "changed": changed}
 
 
 def _body(transcript: Transcript, request: Entry) -> Json:
@@ -109,70 +126,86 @@ def _body(transcript: Transcript, request: Entry) -> Json:
 
 def _answer(transcript: Transcript, call: Call) -> dict[str, Json]:
     outcome = call.outcomes.get(max(call.attempts, default=0))
-    if outcome is None:
-        return {}
-    whole = transcript.whole(outcome)
-    return {key: value for key in _ANSWER if (value := whole.get(key)) is not None}
+    return {} if outcome is None else _values(transcript, outcome, _ANSWER)
 
 
-def _print(record: Mapping[str, Json]) -> None:
-    for key in _HEAD:
-        if key in record:
-            print(f"{key:<10} {clean(str(record[key]), one_line=True)}")
-    print()
-    attempts = record["attempt_list"]
-    keys = [key for key in _ATTEMPTS if any(key in attempt for attempt in attempts)]
-    print_table([_ATTEMPTS[key] for key in keys], [[a.get(key) for key in keys] for a in attempts])
-    print("\nPROMPT")
-    for block in _prompt_blocks(record["prompt"], record.get("dialect")):
-        print(block)
-    print("\nANSWER")
-    for block in _answer_blocks(record["answer"], record):
-        print(block)
+def _values(transcript: Transcript, brief: Entry, keys: Sequence[str]) -> dict[str, Json]:
+    whole = transcript.whole(brief)
+    return {key: value for key in keys if (value := whole.get(key)) is not None}
 
 
-def _prompt_blocks(prompt: Mapping[str, Json], dialect: str | None) -> Iterator[str]:
+def _print(record: Mapping[str, Json], *, new_only: bool, full: bool) -> None:
+    screen = Screen()
+    for name, *pieces in _head(record):
+        screen.line(Piece(f"{name:<11}", "dim"), *pieces)
+    screen.heading("ATTEMPTS")
+    print_timeline(screen, record["attempt_list"])
+    _print_prompt(screen, record, new_only=new_only, full=full)
+    screen.heading("ANSWER")
+    print_answer(screen, record["answer"], record["status"], full=full)
+    interpreted = record.get("interpreted", {})
+    if any(value for key, value in interpreted.items() if key != "tool_format"):
+        screen.heading("INTERPRETED", brief_json(interpreted.get("tool_format", "")))
+        print_interpretation(screen, interpreted, full=full)
+    if "annotations" in record:
+        screen.heading("ANNOTATIONS")
+        print_annotations(screen, record["annotations"], full=full)
+
+
+def _head(record: Mapping[str, Json]) -> Iterator[tuple[str | Piece, ...]]:
+    """Name of a line, then its pieces; what is not known is left out."""
+    prompt = record["prompt"]
+    yield "call", Piece(record["call_id"], "bold")
+    attempts = f" after {record['attempts']} attempts" if record["attempts"] > 1 else ""
+    took = f", {record['ms']:.0f} ms" if "ms" in record else ""
+    yield "status", coloured(record["status"]), attempts + took
+    lines = {
+        "time": _joined(" ", record.get("timestamp")),
+        "model": _joined(", ", record.get("model"), "streamed" if record.get("stream") else None),
+        "provider": _joined(", ", *map(record.get, ("provider", "dialect", "client"))),
+        "url": _joined("", record.get("url")),
+        "stage": _joined(", ", record.get("stage"), _numbered("iteration", record.get("iteration"))),
+        "trace": _joined(", span ", *map(record.get, ("trace_id", "span_id"))),
+        "tokens": ", ".join(_tokens(record)),
+        "cost": f"${record['cost_usd']:.6f}" if "cost_usd" in record else "",
+        "parameters": ", ".join(f"{k} {brief_json(v)[:80]}" for k, v in prompt.get("parameters", {}).items()),
+    }
+    yield from ((name, text) for name, text in lines.items() if text)
+
+
+def _joined(separator: str, *values: Json) -> str:
+    return separator.join(str(value) for value in values if value is not None)
+
+
+def _numbered(name: str, value: Json) -> str | None:
+    return None if value is None else f"{name} {value}"
+
+
+def _tokens(record: Mapping[str, Json]) -> Iterator[str]:
+    for key, value in record.items():
+        if key.endswith("_tokens"):
+            yield f"{value} {key.removesuffix('_tokens').replace('_', ' ')}"
+
+
+def _print_prompt(screen: Screen, record: Mapping[str, Json], *, new_only: bool, full: bool) -> None:
+    prompt, dialect = record["prompt"], record.get("dialect")
+    known, changed = prompt.get("known_messages", 0), prompt.get("changed", ())
+    screen.heading("PROMPT", f"{_NEW}is what {prompt['follows']} had not" if known else "")
     if "error" in prompt:
-        yield f"  cannot be shown: {clean(prompt['error'], one_line=True)}"
+        screen.line("  ", Piece(f"cannot be shown: {prompt['error']}", "red"))
+    shown = []
     if "system_prompt" in prompt:
-        yield from blocks_of({"role": "system", "content": prompt["system_prompt"]}, dialect)
+        system = read({"role": "system", "content": prompt["system_prompt"]}, dialect)
+        shown.append(Shown(system, _NEW if "system_prompt" in changed else ""))
     if "tool_schemas" in prompt:
-        tools = prompt["tool_schemas"]
-        names = map(_tool_name, tools if isinstance(tools, list) else [tools])
-        yield f"tools: {clean(', '.join(names), one_line=True)}"
-    for message in prompt.get("messages", ()):
-        yield from blocks_of(message, dialect)
+        names = ", ".join(_request.tool_names(_json.dumps(prompt["tool_schemas"])))
+        shown.append(Shown(Message("tools", (Text(names),)), _NEW if "tool_schemas" in changed else ""))
+    for number, value in enumerate(prompt.get("messages", ())):
+        shown.append(Shown(read(value, dialect), _NEW if 0 < known <= number else ""))
+    gone = [name for key, name in _NAMES.items() if key in changed and key not in prompt]
+    shown[:0] = [Shown(Message(name, (Text("not here any more"),)), "- ") for name in gone]
+    if new_only and known:
+        shown = [message for message in shown if message.mark]
+    print_conversation(screen, shown, full=full)
     if "body" in prompt:
-        yield indented(brief_json(prompt["body"]))
-
-
-def _tool_name(tool: Json) -> str:
-    """The name of a tool as the dialects write it, or the tool itself."""
-    if isinstance(tool, dict):
-        inner = tool.get("function")
-        name = tool.get("name") or (inner.get("name") if isinstance(inner, dict) else tool.get("type"))
-        if isinstance(name, str):
-            return name
-    return brief_json(tool)
-
-
-def _answer_blocks(answer: Mapping[str, Json], record: Mapping[str, Json]) -> Iterator[str]:
-    if not answer:
-        yield f"  none ({record['status']})"
-    for key, value in answer.items():
-        if key == "tool_calls" and isinstance(value, list):
-            for call in value:
-                yield indented(_tool_call(call))
-        elif key == "text":
-            yield indented(brief_json(value))
-        else:
-            yield indented(f"{key}: {brief_json(value)}")
-    tokens = [f"{key} {record[key]}" for key in record if key.endswith("_tokens")]
-    if tokens:
-        yield f"  {', '.join(tokens)}"
-
-
-def _tool_call(call: Json) -> str:
-    if not isinstance(call, dict):
-        return brief_json(call)
-    return call_line(call.get("name"), call.get("arguments"), call.get("id"))
+        print_text(screen, brief_json(prompt["body"]), full=full)

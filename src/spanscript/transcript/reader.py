@@ -35,12 +35,14 @@ class Call(Struct):
         call_id: Its UUID.
         requests, outcomes: By attempt, from 0. An attempt without an outcome did not live to its end.
         interpreted: What the app made of the answer, if it says so.
+        annotations: What the app said of the call, in the order of the lines.
     """
 
     call_id: str
     requests: dict[int, Entry] = field(default_factory=dict)
     outcomes: dict[int, Entry] = field(default_factory=dict)
     interpreted: Entry | None = None
+    annotations: list[Entry] = field(default_factory=list)
 
     @property
     def attempts(self) -> list[int]:
@@ -105,6 +107,7 @@ class Transcript:
             "provider_call_response": self._add_outcome,
             "provider_call_error": self._add_outcome,
             "interpreted_response": self._add_interpreted,
+            "annotation": self._add_annotation,
         }
         for item in read(path) if path is not None else ():
             self.add(item)
@@ -225,6 +228,10 @@ class Transcript:
 
     def _add_interpreted(self, entry: Entry) -> None:
         self._call(entry).interpreted = _brief(entry)
+
+    def _add_annotation(self, entry: Entry) -> None:
+        if isinstance(entry.get("call_id"), str):
+            self._call(entry).annotations.append(_brief(entry))
 
 
 def _brief(entry: Entry) -> Entry:

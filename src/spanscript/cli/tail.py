@@ -1,0 +1,1 @@
+"""`spanscript tail`."""
