@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from spanscript._shapes import sequence
+from spanscript.cli._events import fields_text
 from spanscript.cli._message import print_part
 from spanscript.cli._screen import Piece, Screen
 from spanscript.cli._text import brief_json
 
 _SAID: Final = ("thinking", "text", "refusal", "tool_calls")
-_TOLD: Final = ("finish_reasons", "error_type", "error_message", "truncated", "extras")
+_TOLD: Final = ("finish_reasons", "error_type", "error_message", "truncated", "empty", "extras")
 
 
 def print_answer(screen: Screen, answer: Mapping[str, Json], status: str, *, full: bool) -> None:
@@ -37,29 +39,22 @@ def print_answer(screen: Screen, answer: Mapping[str, Json], status: str, *, ful
 
 def print_interpretation(screen: Screen, found: Mapping[str, Json], *, full: bool) -> None:
     """Print what was made of the answer: the calls that can be run, and what is wrong with others."""
-    for call in _list(found.get("tool_calls")):
+    for call in sequence(found.get("tool_calls")):
         if isinstance(call, dict) and "arguments" not in call:
             screen.line("  ", Piece(f"→ {call.get('name')}", "yellow"), Piece("  as answered", "dim"))
         else:
             print_part(screen, _tool_call(call), full=full)
-    for error in _list(found.get("tool_parse_errors")):
+    for error in sequence(found.get("tool_parse_errors")):
         screen.line("  ", Piece(f"! {brief_json(error)}", "red"))
     if found.get("prose"):
         print_part(screen, Text(brief_json(found["prose"])), full=full)
 
 
 def print_annotations(screen: Screen, annotations: list[dict[str, Json]], *, full: bool) -> None:
-    """Print what the app said of the call, one line each."""
+    """Print what the app said of the call: the event and its fields."""
     for found in annotations:
-        fields = found.get("fields")
-        told = (
-            " ".join(f"{key}={brief_json(value)}" for key, value in fields.items())
-            if isinstance(fields, dict)
-            else fields
-        )
-        print_part(
-            screen, Text(f"{found.get('event', '?')}  {'' if told is None else brief_json(told)}"), full=full
-        )
+        text = f"{brief_json(found.get('event', '?'))}  {fields_text(found.get('fields'))}"
+        print_part(screen, Text(text.rstrip()), full=full)
 
 
 def _print_parts(screen: Screen, said: Mapping[str, Json], *, full: bool) -> None:
@@ -70,11 +65,11 @@ def _print_parts(screen: Screen, said: Mapping[str, Json], *, full: bool) -> Non
 def _parts(said: Mapping[str, Json]) -> Iterator[Part]:
     """The parts in their order, where the entry has it; else in the usual one."""
     if "parts" in said:
-        yield from map(_part, _list(said["parts"]))
+        yield from map(_part, sequence(said["parts"]))
         return
     for key in _SAID:
         if key == "tool_calls":
-            yield from map(_tool_call, _list(said.get(key)))
+            yield from map(_tool_call, sequence(said.get(key)))
         elif key in said:
             yield _KINDS[key](said)
 
@@ -88,10 +83,6 @@ def _part(value: Json) -> Part:
 
 def _tool_call(value: Json) -> Part:
     return _KINDS["tool_call"](value) if isinstance(value, dict) else Other(value)
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _text(value: Mapping[str, Json], key: str) -> str:

@@ -1,4 +1,4 @@
-"""Which calls a command is about: options that `ls`, `stats`, `tail` and `tree` share."""
+"""Which calls a command is about: options that `ls`, `stats` and `tree` share."""
 
 from __future__ import annotations
 

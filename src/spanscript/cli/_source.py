@@ -6,11 +6,25 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
 from spanscript.cli._text import clean
 from spanscript.config import SPANSCRIPT_DIR
-from spanscript.transcript.lines import FILES, TranscriptError
+from spanscript.transcript.lines import FILES, Problem, TranscriptError
 from spanscript.transcript.reader import Call, Transcript
+
+
+class Read(Protocol):
+    """What is known of what was read, see `Transcript`."""
+
+    @property
+    def entries(self) -> int: ...
+    @property
+    def known(self) -> int: ...
+    @property
+    def problems(self) -> int: ...
+    @property
+    def first_problem(self) -> Problem | None: ...
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +66,7 @@ def load(args: argparse.Namespace) -> Transcript:
     return transcript
 
 
-def require_entries(transcript: Transcript, path: str) -> None:
+def require_entries(transcript: Read, path: str) -> None:
     """
     Refuse what is no transcript at all.
 
@@ -93,7 +107,7 @@ def find_named(args: argparse.Namespace, transcript: Transcript, name: str) -> C
         raise TranscriptError(f"{path_of(args)}: {error}{damage}") from error
 
 
-def code_after(transcript: Transcript, missing: str | None = None) -> int:
+def code_after(transcript: Read, missing: str | None = None) -> int:
     """Say on stderr what could not be read: *missing*, else the first bad line. Gives the exit code."""
     if transcript.first_problem is None and missing is None:
         return 0

@@ -28,12 +28,14 @@ def print_table(
     Print *rows* under *headers*. Numbers and what is under *right* stand to the right, `None` is left blank.
 
     On a terminal that is too narrow, texts under *flexible* headers are cut; if that is not enough, those
-    columns are left out, the last one first.
+    columns are left out, the last one first. They are also left out if nothing stands in them.
     """
     screen = Screen()
     columns = _Columns(headers, flexible, right)
     rest = iter(rows)
     batch = list(islice(rest, _BATCH))
+    if len(batch) < _BATCH:  # it is all
+        columns.leave_out_empty(batch)
     columns.fit(batch, screen)
     screen.line(*columns.pieces([Piece(header, "bold") for header in headers]))
     while batch:
@@ -53,6 +55,11 @@ class _Columns:
         self._flexible = [at for at, header in enumerate(headers) if header in flexible]
         self._shown = list(range(len(headers)))
         self._widths = self._longest
+
+    def leave_out_empty(self, rows: Sequence[Sequence[Cell]]) -> None:
+        for at in self._flexible:
+            if not any(_text(row[at]) for row in rows):
+                self._shown.remove(at)
 
     def fit(self, rows: Sequence[Sequence[Cell]], screen: Screen) -> None:
         for row in rows:

@@ -41,6 +41,11 @@ def dump(value: Json) -> str:
     return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
 
 
+def dump_line(value: Json) -> str:
+    """The same on one line."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
 def dump_list(values: Iterable[Json]) -> None:
     """Print a JSON array for programs, each value as soon as it is there."""
     before = "["

@@ -21,6 +21,9 @@ def print_timeline(screen: Screen, attempts: Sequence[Mapping[str, Json]]) -> No
     number = len(str(attempts[-1]["attempt"])) if attempts else 1
     for attempt in attempts:
         style = STATUS_STYLES.get(attempt["status"], "")
+        if "rate_limit_wait_ms" in attempt:
+            told = f"waited {attempt['rate_limit_wait_ms']:.0f} ms for its turn under a rate limit"
+            screen.line(" " * (number + 4 + width), Piece(f"  {told}", "dim"))
         drawn = Piece(_bar(attempt, scale).ljust(width), style)
         screen.line(f"  {attempt['attempt']:>{number}}  ", drawn, *_about(attempt))
         if "waited_ms" in attempt:

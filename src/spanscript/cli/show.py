@@ -37,6 +37,7 @@ _ANSWER: Final = (
     "error_type",
     "error_message",
     "truncated",
+    "empty",
     "extras",
 )
 _INTERPRETED: Final = ("tool_format", "prose", "tool_calls", "tool_parse_errors")

@@ -24,13 +24,13 @@ _DEEPEST: Final = 12
 
 _ANEW: Final = ("shortens", "restarts")
 _NOTES: Final[Mapping[str, Callable[[Node], str]]] = {
-    "begins": lambda node: "",
+    "begins": lambda _: "",
     "continues": lambda node: f"+{node.messages - node.common}",
-    "repeats": lambda node: "the same again",
+    "repeats": lambda _: "the same again",
     "forks": lambda node: f"forks after message {node.common}",
     "shortens": lambda node: f"history made short, {node.common} kept, {node.messages} in all",
     "restarts": lambda node: f"new history, {node.messages} in all",
-    "sub-agent": lambda node: "sub-agent",
+    "sub-agent": lambda _: "sub-agent",
 }
 """Relation → what is said of it."""
 

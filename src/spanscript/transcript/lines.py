@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -38,10 +38,13 @@ _FIELDS: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("true or false", (bool,), "stream retryable masked verbatim empty"),
     ("a list", (list,), "finish_reasons choices tool_calls"),
 )
-_KINDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
+FIELDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
     name: (word, kinds) for word, kinds, names in _FIELDS for name in names.split()
 }
 """Key → the JSON types that it may have; any key may be `null`, which is the same as absent."""
+
+_KIND_OF: Final[Mapping[bytes, type]] = {b'"': str, b"t": bool, b"f": bool, b"[": list, b"{": dict}
+"""First character of a JSON value → its type; of numbers more has to be seen."""
 
 _CALL = ("call_id", "attempt")
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -62,6 +65,28 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 
 class TranscriptError(Exception):
     """Something cannot be read or found. The text says what, where, and what to do."""
+
+
+class StaleError(TranscriptError):
+    """What stood at a place stands there no more."""
+
+    def __init__(self, place: Place | None = None) -> None:
+        """*place*: the one that is meant, if it is one."""
+        where = "" if place is None else f"{place.file}:{place.line}: "
+        super().__init__(f"{where}the file changed while it was read; try again")
+        self.place = place
+
+
+class Place(NamedTuple):
+    """Where a line stands: path, line from 1, byte from 0."""
+
+    file: str
+    line: int
+    offset: int
+
+    def problem(self, kind: str, reason: str) -> Problem:
+        """A problem of this line."""
+        return Problem(*self, kind, reason)
 
 
 class Problem(Struct, frozen=True):
@@ -134,15 +159,15 @@ def read(path: str | os.PathLike[str]) -> Iterator[Entry | Problem]:
     Raises:
         TranscriptError: *path* is missing, or a directory that holds no transcript.
     """
-    for file in _files(Path(path)):
+    for file in files_of(path):
         try:
-            stream = _open(file)
+            stream = open_file(file)
         except OSError as error:
-            reason = f"cannot be read: {error.strerror or error}"
-            yield Problem(str(file), None, None, "unreadable", reason)
+            yield unreadable(file, error)
             continue
         with stream:
-            yield from _read_stream(str(file), stream)
+            for place, line in raw_lines(stream, Place(str(file), 1, 0)):
+                yield from judged(place, line)
 
 
 def read_at(file: str, line: int, offset: int) -> Entry:
@@ -152,19 +177,37 @@ def read_at(file: str, line: int, offset: int) -> Entry:
     Raises:
         TranscriptError: It stands there no more.
     """
+    place = Place(file, line, offset)
     try:
-        with _open(Path(file)) as stream:
-            stream.seek(offset)
-            found = _parse(file, line, offset, stream.readline(LINE_LIMIT + 1))
+        with open_file(Path(file)) as stream:
+            return entry_at(stream, place)
     except OSError as error:
         raise TranscriptError(f"{file}:{line}: cannot be read: {error.strerror or error}") from error
-    entry = next((item for item in _judge(found) if isinstance(item, Entry)), None)
+
+
+def entry_at(stream: BinaryIO, place: Place) -> Entry:
+    """
+    The entry at *place* in its open file.
+
+    Raises:
+        StaleError: It stands there no more.
+    """
+    stream.seek(place.offset)
+    found = judged(place, stream.readline(LINE_LIMIT + 1))
+    entry = next((item for item in found if isinstance(item, Entry)), None)
     if entry is None:
-        raise TranscriptError(f"{file}:{line}: the file changed while it was read; try again")
+        raise StaleError(place)
     return entry
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: str | os.PathLike[str]) -> list[Path]:
+    """
+    The files of a transcript, the one that was begun first before the others.
+
+    Raises:
+        TranscriptError: *path* is missing, or a directory that holds no transcript.
+    """
+    path = Path(path)
     try:
         if not path.is_dir():
             path.stat()
@@ -184,14 +227,19 @@ def _files(path: Path) -> list[Path]:
 def _began(file: Path) -> str:
     """Timestamp of a file's first line; empty if that cannot be read."""
     try:
-        with _open(file) as stream:
-            first = _parse(str(file), 1, 0, stream.readline(LINE_LIMIT))
+        with open_file(file) as stream:
+            first = _parse(Place(str(file), 1, 0), stream.readline(LINE_LIMIT))
     except OSError:
         return ""  # the reading itself reports the file
     return "" if isinstance(first, Problem) else first.get("timestamp") or ""
 
 
-def _open(file: Path) -> BinaryIO:
+def unreadable(file: Path, error: OSError) -> Problem:
+    """Says of a whole file that it could not be opened."""
+    return Problem(str(file), None, None, "unreadable", f"cannot be read: {error.strerror or error}")
+
+
+def open_file(file: Path) -> BinaryIO:
     """Open a regular file; a FIFO or a device is refused, for it would block or never end."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -200,21 +248,26 @@ def _open(file: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _read_stream(file: str, stream: BinaryIO) -> Iterator[Entry | Problem]:
-    offset = 0
-    for number in count(1):
+def raw_lines(stream: BinaryIO, start: Place) -> Iterator[tuple[Place, bytes | Problem]]:
+    """
+    Every line from *start* on, where the stream stands, with its line feed; but for blank ones.
+
+    In the stead of one that is too long comes a `Problem`.
+    """
+    file, _, offset = start
+    for number in count(start.line):
         line = stream.readline(LINE_LIMIT + 1)
         if not line:
             return
-        if len(line) > LINE_LIMIT and not line.endswith(b"\n"):
-            size = len(line) + _skip_line(stream)
-            reason = f"a line of {size} bytes; more than {LINE_LIMIT} are not read"
-            yield Problem(file, number, offset, "too_long", reason)
-            offset += size
-            continue
-        if line.strip():
-            yield from _judge(_parse(file, number, offset, line))
+        place = Place(file, number, offset)
         offset += len(line)
+        if len(line) > LINE_LIMIT and not line.endswith(b"\n"):
+            rest = _skip_line(stream)
+            offset += rest
+            reason = f"a line of {len(line) + rest} bytes; more than {LINE_LIMIT} are not read"
+            yield place, place.problem("too_long", reason)
+        elif line.strip():
+            yield place, line
 
 
 def _skip_line(stream: BinaryIO) -> int:
@@ -226,41 +279,40 @@ def _skip_line(stream: BinaryIO) -> int:
     return size
 
 
-def _parse(file: str, number: int, offset: int, line: bytes) -> Entry | Problem:
+def _parse(place: Place, line: bytes) -> Entry | Problem:
     try:
         line.decode()  # msgspec leaves text in raw values unchecked
         raw = _json.members(line)
         kind = _json.loads(raw["type"])
     except UnicodeDecodeError as error:
-        why = "encoding", f"no UTF-8 at byte {error.start} of the line"
-        return _unread(file, number, offset, line, why)
+        return _unread(place, line, ("encoding", f"no UTF-8 at byte {error.start} of the line"))
     except RecursionError:
-        return Problem(file, number, offset, "too_deep", "nested too deeply to be read")
+        return place.problem("too_deep", "nested too deeply to be read")
     except KeyError:
-        return Problem(file, number, offset, "foreign", "no transcript entry: it has no `type`")
+        return place.problem("foreign", "no transcript entry: it has no `type`")
     except ValueError:
-        why = "syntax", "no JSON object; a line cut short or damaged"
-        return _unread(file, number, offset, line, why)
+        return _unread(place, line, ("syntax", "no JSON object; a line cut short or damaged"))
     if not isinstance(kind, str):
-        return Problem(file, number, offset, "foreign", "no transcript entry: its `type` is no text")
-    return Entry(file, number, offset, kind, raw)
+        return place.problem("foreign", "no transcript entry: its `type` is no text")
+    return Entry(*place, kind, raw)
 
 
-def _unread(file: str, number: int, offset: int, line: bytes, why: tuple[str, str]) -> Problem:
+def _unread(place: Place, line: bytes, why: tuple[str, str]) -> Problem:
     if not line.endswith(b"\n"):
         why = ("torn", "the last line is cut short: its writer died, or is writing it now")
-    return Problem(file, number, offset, *why)
+    return place.problem(*why)
 
 
-def _judge(found: Entry | Problem) -> Iterator[Entry | Problem]:
-    """Keep of an entry what can be relied on, and tell of the rest."""
+def judged(place: Place, line: bytes | Problem) -> Iterator[Entry | Problem]:
+    """What of a line can be relied on, as an entry, and what is to be told of the rest."""
+    found = line if isinstance(line, Problem) else _parse(place, line)
     if isinstance(found, Problem):
         yield found
         return
-    bad = [key for key in found.raw if key in _KINDS and not _fits(found, key)]
+    bad = [key for key in found.raw if key in FIELDS and not _fits(found, key)]
     for key in bad:
-        yield found.problem("field", f"`{key}` is not {_KINDS[key][0]}; left out")
-    raw = {key: value for key, value in found.raw.items() if key not in bad}
+        yield found.problem("field", f"`{key}` is not {FIELDS[key][0]}; left out")
+    raw = {key: value for key, value in found.raw.items() if key not in bad} if bad else found.raw
     entry = Entry(found.file, found.line, found.offset, found.type, raw)
     needed = NEEDED.get(entry.type, ())
     missing = [key for key in needed if key not in bad and raw.get(key) in {None, b"null"}]
@@ -274,12 +326,15 @@ def _judge(found: Entry | Problem) -> Iterator[Entry | Problem]:
 def _fits(entry: Entry, key: str) -> bool:
     if key not in ENVELOPE and (entry.type == "message" or entry.type not in NEEDED):
         return True  # a message, or a type that we do not know, may mean something else by the name
+    kinds = FIELDS[key][1]
+    first = entry.raw[key][:1]
+    if first in _KIND_OF:  # the raw text is known to be JSON: its first character tells
+        return _KIND_OF[first] in kinds
     try:
         value = entry.get(key)
     except ValueError:  # a number of more digits than Python reads
         return False
-    kinds = _KINDS[key][1]
-    return value is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)))
+    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
 
 
 def _notes(entry: Entry) -> Iterator[Problem]:
