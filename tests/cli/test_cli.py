@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from hostile import HOSTILE, UNSAFE
 from spec_writer import IDS, SpecWriter, chat, compact, sample
 
 from spanscript import cli
@@ -17,30 +18,6 @@ from spanscript.cli import doctor
 from spanscript.cli._text import clean, clean_json
 
 READING = [["ls"], ["show", "last"], ["replay", "last"], ["check"]]
-HOSTILE = "a\x1b]52;c;aGk=\x07b\x9b31mc\u202ed\r\x00e\x7f\u2066\U000e0041\ud800\tf\ng"
-UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]"
-)
-
-
-@pytest.fixture
-def run(tmp_path, capfdbinary, monkeypatch):
-    """Runs a command on `run/`; gives its code, stdout and stderr."""
-    monkeypatch.delenv("SPANSCRIPT_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "run").mkdir()
-
-    def call(*argv, data=None, place="run"):
-        if data is not None:
-            (tmp_path / "run" / "llm_transcript.jsonl").write_bytes(data)
-        try:
-            code = cli.main([*argv, *(["--dir", place] if place else [])])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capfdbinary.readouterr()
-        return code, out, err.decode()
-
-    return call
 
 
 def spawn(*argv, cwd, **options):
@@ -49,65 +26,6 @@ def spawn(*argv, cwd, **options):
 
 
 # What they print
-
-
-def test_ls(run):
-    code, out, err = run("ls", data=sample()[0].bytes())
-
-    assert (code, err) == (0, "")
-    assert out.decode().splitlines() == [
-        "time (UTC)           call           model  attempts  status      in  out    ms",
-        "2026-11-22 07:00:04  0199b000-0000  gpt-5         1  ok          12    3  1000",
-        "2026-11-22 07:00:10  0199b000-0001  gpt-5         3  ok          12    3  5000",
-        "2026-11-22 07:00:18  0199b000-0002  gpt-5         1  unfinished",
-    ]
-
-
-def test_ls_json(run):
-    _, out, _ = run("ls", "--json", data=sample()[0].bytes())
-    found = json.loads(out)
-
-    assert [call["call_id"] for call in found] == IDS[:3]
-    assert (
-        found[1].items()
-        >= {"attempts": 3, "status": "ok", "output_tokens": 3, "ms": 5000.0, "stream": True}.items()
-    )
-    assert "input_tokens" not in found[2], "absent is not zero"
-
-
-def test_show(run):
-    code, out, err = run("show", IDS[1][:13], data=sample()[0].bytes())
-    text = out.decode()
-
-    assert (code, err) == (0, "")
-    assert "      0  retrying   429                   1000       1000  slow down\n" in text
-    assert "[user]\n  What is the weather in Köln?\n[assistant]\n  → weather" in text
-    assert "[tool]\n  ← sunny" in text
-    assert "ANSWER\n  It is sunny.\n  Enjoy!\n" in text
-
-
-def test_show_json(run):
-    _, out, _ = run("show", "last", "--json", data=sample()[0].bytes())
-    found = json.loads(out)
-
-    assert [message.get("role") for message in found["prompt"]["messages"]][:4] == [
-        "user",
-        "assistant",
-        "tool",
-        "user",
-    ]
-    assert found["prompt"]["messages"] == chat(5)["messages"][1:]
-    assert found["attempt_list"] == [{"attempt": 0, "status": "unfinished"}]
-
-
-def test_show_says_what_is_missing_and_shows_the_rest(run):
-    lines = sample()[0].lines
-    code, out, err = run("show", IDS[1], data=b"".join(lines[:3] + lines[4:]))
-
-    assert (code, err.count("\n")) == (2, 1)
-    assert "is missing: its line is lost" in err
-    assert b"cannot be shown: run/llm_transcript.jsonl:" in out
-    assert b"It is sunny." in out
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from spanscript import _json
 from spanscript._exchange import Json
+from spanscript.cli._message import arguments_of
 from spanscript.cli._search import texts_of
 from spanscript.transcript import resolve
 from spanscript.transcript.lines import Entry, TranscriptError
@@ -132,7 +133,7 @@ class _Chains:
 
     def _shorten(self, node: Node, values: list[bytes]) -> None:
         kept = [found for value in values if (found := self._values.get(_digest(value))) is not None]
-        if kept:
+        if kept and len(values) > 1:  # one message alone can be asked anywhere
             node.follow(_latest(kept[0]), "shortens", len(kept))
 
     def _text(self, name: str) -> bytes:
@@ -193,12 +194,6 @@ def _says(node: Node, calls: Json) -> bool:
     """Whether the last message has a text of the arguments in it."""
     told = "" if node.last is None else "\n".join(texts_of(_json.loads(node.last)))
     arguments = [call.get("arguments") for call in calls if isinstance(call, dict)]
-    parsed = (_parsed(value) if isinstance(value, str) else value for value in arguments)
-    return any(len(text) >= _TELLING and text in told for value in parsed for text in texts_of(value))
+    texts = (text for value in arguments for text in texts_of(arguments_of(value)))
+    return any(len(text) >= _TELLING and text in told for text in texts)
 
-
-def _parsed(arguments: str) -> Json:
-    try:
-        return _json.loads(arguments.encode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):
-        return arguments

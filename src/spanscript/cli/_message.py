@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from spanscript import _json
 from spanscript._blobs import FOLDER, marks
 from spanscript._dialects import DIALECTS
 from spanscript._exchange import (
@@ -114,8 +115,18 @@ def print_text(screen: Screen, text: str, *, full: bool, indent: int = 2, style:
         screen.line(" " * indent, Piece(note, "dim italic"))
 
 
+def arguments_of(value: Json) -> Json:
+    """A tool call's arguments: what is JSON in a string, as that; any other string as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return _json.loads(value.encode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return value
+
+
 def _call(part: ToolCall) -> tuple[str, str]:
-    return f"→ {part.name or '?'} {brief_json(part.arguments)}" + _id(part.id), "yellow"
+    return f"→ {part.name or '?'} {brief_json(arguments_of(part.arguments))}" + _id(part.id), "yellow"
 
 
 def _result(part: ToolResult) -> tuple[str, str]:

@@ -75,6 +75,8 @@ def _of_attempt(call: Call, attempt: int) -> dict[str, Json]:
         found["rate_limit_wait_ms"] = _finite(request, "rate_limit_wait_ms")
     if outcome is not None:
         found |= {key: _finite(outcome, key) for key in _OF_ATTEMPT}
+        if found["response_ms"] is None and request is not None:
+            found["response_ms"] = _between(request, outcome)
         found["waited_ms"] = _between(outcome, call.requests.get(attempt + 1))
     return {key: value for key, value in found.items() if value is not None}
 

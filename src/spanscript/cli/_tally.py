@@ -58,6 +58,17 @@ class Tally:
             _append(self._ms, summary.get("ms"))
             _append(self._first_chunk_ms, call.outcomes[max(call.outcomes)].get("first_chunk_ms"))
 
+    def merge(self, other: Tally) -> None:
+        """Count all that another one counted."""
+        for name in ("calls", "attempts", "failed", "retried", "unpriced", "_of_cache"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for kind, number in other.tokens.items():
+            self.tokens[kind] = self.tokens.get(kind, 0) + number
+        if other.cost is not None:
+            self.cost = other.cost + (self.cost or 0)
+        self._ms.extend(other._ms)
+        self._first_chunk_ms.extend(other._first_chunk_ms)
+
     def record(self) -> dict[str, Json]:
         """All numbers; those that nothing was told of are left out. Latencies are of calls that ended ok."""
         of_cache = self.tokens.get("cache_read_tokens", 0)
@@ -99,10 +110,11 @@ class Tally:
 def tally(calls: Iterable[Call], by: str) -> tuple[dict[Json, Tally], Tally]:
     """The numbers of each group, in the order in which the groups are met, and of all."""
     groups: dict[Json, Tally] = {}
-    total = Tally()
     for call in calls:
         groups.setdefault(GROUPS[by](call), Tally()).add(call)
-        total.add(call)
+    total = Tally()
+    for group in groups.values():
+        total.merge(group)
     return groups, total
 
 
