@@ -33,4 +33,5 @@ def run(tmp_path, capfdbinary, monkeypatch):
         out, err = capfdbinary.readouterr()
         return code, out, err.decode()
 
+    call.path = tmp_path / "run"
     return call

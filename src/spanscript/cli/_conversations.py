@@ -196,4 +196,3 @@ def _says(node: Node, calls: Json) -> bool:
     arguments = [call.get("arguments") for call in calls if isinstance(call, dict)]
     texts = (text for value in arguments for text in texts_of(arguments_of(value)))
     return any(len(text) >= _TELLING and text in told for text in texts)
-

@@ -92,7 +92,7 @@ class Events:
             if len(self._in_flight) > _MOST_IN_FLIGHT:
                 del self._in_flight[next(iter(self._in_flight))]
         elif entry.type in {"provider_call_response", "provider_call_error"}:
-            self.tokens += (entry.get("input_tokens") or 0) + (entry.get("output_tokens") or 0)
+            self.tokens += sum(_summary.sane(entry, f"{kind}_tokens") or 0 for kind in ("input", "output"))
             if entry.get("status") != "retrying":
                 self._in_flight.pop(entry.get("call_id"), None)
                 self.ended += 1
@@ -110,7 +110,7 @@ def _request(entry: Entry) -> _Lines:
 
 
 def _waited(entry: Entry) -> Iterator[Piece]:
-    waited = entry.get("rate_limit_wait_ms")
+    waited = _summary.sane(entry, "rate_limit_wait_ms")
     if waited is not None:
         yield Piece(f"  waited {waited:.0f} ms for its turn", "yellow")
 
@@ -124,7 +124,7 @@ def _response(entry: Entry) -> _Lines:
 def _error(entry: Entry) -> _Lines:
     found = entry.get("status") or "error"
     again = found == "retrying"
-    asked = entry.get("retry_after_ms")
+    asked = _summary.sane(entry, "retry_after_ms")
     error = ": ".join(str(value) for key in ("error_type", "error_message") if (value := entry.get(key)))
     yield (
         Piece("↻ " if again else "✗ ", "yellow" if again else "red"),
@@ -139,12 +139,13 @@ def _error(entry: Entry) -> _Lines:
 
 def _took(entry: Entry) -> Iterator[Pieces]:
     for key, name in (("response_ms", ""), ("first_chunk_ms", "first chunk ")):
-        if entry.get(key) is not None:
-            yield f"  {name}{entry.get(key):.0f} ms"
+        value = _summary.sane(entry, key)
+        if value is not None:
+            yield f"  {name}{value:.0f} ms"
 
 
 def _tokens(entry: Entry) -> Iterator[Pieces]:
-    counts = [entry.get(key) for key in ("input_tokens", "output_tokens")]
+    counts = [_summary.sane(entry, key) for key in ("input_tokens", "output_tokens")]
     if any(count is not None for count in counts):
         yield "  " + " → ".join("?" if count is None else str(count) for count in counts) + " tokens"
 

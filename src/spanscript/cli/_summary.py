@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import pairwise
-from math import isfinite
 from typing import Final
 
 from spanscript._exchange import Json
@@ -13,6 +12,7 @@ from spanscript.transcript.lines import Entry
 from spanscript.transcript.reader import Call
 
 _SHORTEST: Final = 8
+_MOST: Final = 1e15
 _OF_CALL: Final = (
     "model",
     "provider",
@@ -52,7 +52,7 @@ def of_call(call: Call) -> dict[str, Json]:
     found: dict[str, Json] = {"call_id": call.call_id, "timestamp": call.timestamp or None}
     found |= {key: call.first(key) for key in _OF_CALL}
     found |= {"attempts": len(attempts), "status": call.status}
-    found |= {key: None if last is None else _finite(last, key) for key in (*_ERROR, *_OF_OUTCOME)}
+    found |= {key: None if last is None else sane(last, key) for key in (*_ERROR, *_OF_OUTCOME)}
     found["ms"] = None if last is None else _ms_of_call(call, last)
     return {key: value for key, value in found.items() if value is not None}
 
@@ -72,9 +72,9 @@ def _of_attempt(call: Call, attempt: int) -> dict[str, Json]:
     first, request = call.requests.get(min(call.requests, default=-1)), call.requests.get(attempt)
     if first is not None and request is not None:
         found |= {"span_id": request.get("span_id"), "started_ms": _between(first, request)}
-        found["rate_limit_wait_ms"] = _finite(request, "rate_limit_wait_ms")
+        found["rate_limit_wait_ms"] = sane(request, "rate_limit_wait_ms")
     if outcome is not None:
-        found |= {key: _finite(outcome, key) for key in _OF_ATTEMPT}
+        found |= {key: sane(outcome, key) for key in _OF_ATTEMPT}
         if found["response_ms"] is None and request is not None:
             found["response_ms"] = _between(request, outcome)
         found["waited_ms"] = _between(outcome, call.requests.get(attempt + 1))
@@ -84,7 +84,7 @@ def _of_attempt(call: Call, attempt: int) -> dict[str, Json]:
 def _ms_of_call(call: Call, last: Entry) -> float | None:
     first = call.requests.get(min(call.requests, default=-1))
     whole = None if first is None else _between(first, last)
-    return _finite(last, "response_ms") if whole is None else whole
+    return sane(last, "response_ms") if whole is None else whole
 
 
 def unique_length(names: Sequence[str]) -> int:
@@ -99,10 +99,11 @@ def _shared(a: str, b: str) -> int:
     return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _finite(entry: Entry, key: str) -> Json:
-    """A value, but no number that was too large to be one."""
+def sane(entry: Entry, key: str) -> Json:
+    """A value; `None` in the place of a number that nothing can have counted or measured."""
     value = entry.get(key)
-    return value if not isinstance(value, float) or isfinite(value) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if not is_number or abs(value) < _MOST else None
 
 
 def moment(timestamp: str) -> datetime | None:

@@ -56,7 +56,7 @@ class Tally:
             self._add_cost(call.requests.get(attempt), outcome)
         if summary["status"] == "ok":
             _append(self._ms, summary.get("ms"))
-            _append(self._first_chunk_ms, call.outcomes[max(call.outcomes)].get("first_chunk_ms"))
+            _append(self._first_chunk_ms, _summary.sane(call.outcomes[max(call.outcomes)], "first_chunk_ms"))
 
     def merge(self, other: Tally) -> None:
         """Count all that another one counted."""
@@ -90,18 +90,18 @@ class Tally:
 
     def _add_tokens(self, outcome: Entry) -> None:
         for kind in KINDS:
-            number = outcome.get(kind)
+            number = _summary.sane(outcome, kind)
             if number is not None:
                 self.tokens[kind] = self.tokens.get(kind, 0) + number
-        if outcome.get("cache_read_tokens") is not None:
-            self._of_cache += outcome.get("input_tokens") or 0
+        if _summary.sane(outcome, "cache_read_tokens") is not None:
+            self._of_cache += _summary.sane(outcome, "input_tokens") or 0
 
     def _add_cost(self, request: Entry | None, outcome: Entry) -> None:
-        if outcome.get("input_tokens") is None and outcome.get("output_tokens") is None:
+        if all(_summary.sane(outcome, kind) is None for kind in ("input_tokens", "output_tokens")):
             return
-        told = outcome.get("cost_usd")
+        told = _summary.sane(outcome, "cost_usd")
         cost = price(_charge(request, outcome)) if told is None else Decimal(str(told))
-        if cost is None or not cost.is_finite():
+        if cost is None:
             self.unpriced += 1
         else:
             self.cost = cost + (self.cost or 0)
@@ -143,7 +143,7 @@ def _charge(request: Entry | None, outcome: Entry) -> Charge:
     return Charge(
         provider=next((name for entry in entries if (name := entry.get("provider"))), ""),
         models=tuple(dict.fromkeys(name for entry in entries if (name := entry.get("model")))),
-        usage=Usage(**{kind: outcome.get(kind) for kind in KINDS}),
+        usage=Usage(**{kind: _summary.sane(outcome, kind) for kind in KINDS}),
         tier=tier.lower() if isinstance(tier, str) else None,
         at_ns=int((began - _EPOCH).total_seconds() * 1e9),
     )

@@ -66,10 +66,15 @@ def _last_calls(path: str, number: int, *, torn: bool) -> tuple[Following, list[
                 calls.setdefault(call_id, []).append(item)
                 if len(calls) > number:
                     del calls[next(iter(calls))]
-        if following.is_whole or len(calls) == number:
+        if following.is_whole or (len(calls) == number and all(map(_is_begun, calls.values()))):
             entries = (entry for found in calls.values() for entry in found)
             return following, sorted(entries, key=lambda entry: entry.get("timestamp") or "")
         window *= _WIDER
+
+
+def _is_begun(entries: list[Entry]) -> bool:
+    """Whether a call's first entry is among those of it that were read."""
+    return entries[0].type == "provider_call_request" and entries[0].get("attempt") == 0
 
 
 def _follow(following: Following, events: Events, screen: Screen, *, as_json: bool) -> NoReturn:
