@@ -364,18 +364,16 @@ NAMING = (
         {"a": HOSTILE, HOSTILE: {"role": HOSTILE}},
         [HOSTILE, {"name": HOSTILE, "arguments": HOSTILE, "id": HOSTILE, "type": "tool_call"}, [[]]],
         1e999,
-        -1,
         10**400,
-        True,
         None,
         json.loads("[" * 300 + "]" * 300),
     ],
     ids=lambda value: repr(value)[:20],
 )
 def test_nothing_in_a_transcript_reaches_the_terminal_raw_or_breaks_a_command(run, value):
-    """In every field once: alone where all hangs on it, the others five by five."""
+    """In every field once: alone where all hangs on it, the others in three groups."""
     fields = sorted(set().union(*TELLING) - set(NAMING))
-    for changed in (*([name] for name in NAMING), *(fields[at::9] for at in range(9))):
+    for changed in (*([name] for name in NAMING), *(fields[at::3] for at in range(3))):
         entries = ({key: value if key in changed else own for key, own in entry.items()} for entry in TELLING)
         (run.path / "llm_transcript.jsonl").write_bytes(b"".join(compact(entry) + b"\n" for entry in entries))
         for command in (*SHOWING, ["diff", IDS[0], IDS[1]], ["show", "last", "--json"], ["check"]):
@@ -401,7 +399,7 @@ def test_nothing_in_a_transcript_reaches_the_terminal_raw_or_breaks_a_command(ru
     ids=["list", "annotation", "message", "response"],
 )
 def test_bombs(run, command, line):
-    code, out, err = run(*command, data=GOOD + line + b"\n" + GOOD)
+    code, _, err = run(*command, data=GOOD + line + b"\n" + GOOD)
 
     assert code in (0, 2)
     assert err.count("\n") <= 1

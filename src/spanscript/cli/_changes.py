@@ -12,6 +12,7 @@ from msgspec import Struct
 from spanscript import _json
 from spanscript._exchange import Json
 from spanscript.cli._search import texts_of
+from spanscript.cli._text import indentation
 
 _SIMILAR: Final = 0.4
 """Share of words that two messages have in common if one is the other, edited."""
@@ -124,7 +125,7 @@ def _lines(value: Json) -> list[str]:
         return []
     if isinstance(value, str):
         return value.split("\n")
-    return json.dumps(value, indent=2, ensure_ascii=False).split("\n")
+    return json.dumps(value, indent=indentation(value), ensure_ascii=False).split("\n")
 
 
 def _role(message: Json) -> Json:

@@ -22,6 +22,7 @@ _UNSAFE: Final = re.compile(
     "\ud800-\udfff"  # lone surrogates, which no terminal encoding has
     "]"
 )
+_DEEPEST: Final = 50
 _BREAKS: Final = str.maketrans({"\n": "\\n", "\t": "\\t"})
 
 
@@ -38,7 +39,20 @@ def clean_json(text: str) -> str:
 
 def dump(value: Json) -> str:
     """A JSON value for programs: ASCII alone, so nothing in it needs cleaning."""
-    return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
+    return json.dumps(value, indent=indentation(value)).replace("\x7f", "\\u007f")
+
+
+def indentation(value: Json) -> int | None:
+    """Spaces for each level; none for what is so deep that it would become many times as long."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        containers = [item for item in level if isinstance(item, (dict, list))]
+        if not containers:
+            return 2
+        level = [
+            inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return None
 
 
 def dump_line(value: Json) -> str:

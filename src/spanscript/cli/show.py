@@ -163,7 +163,8 @@ def _head(record: Mapping[str, Json]) -> Iterator[tuple[str | Piece, ...]]:
     lines = {
         "time": _joined(" ", record.get("timestamp")),
         "model": _joined(", ", record.get("model"), "streamed" if record.get("stream") else None),
-        "provider": _joined(", ", *map(record.get, ("provider", "dialect", "client"))),
+        "provider": _joined("", record.get("provider")),
+        "dialect": _joined(", client ", *map(record.get, ("dialect", "client"))),
         "url": _joined("", record.get("url")),
         "stage": _joined(", ", record.get("stage"), _numbered("iteration", record.get("iteration"))),
         "trace": _joined(", span ", *map(record.get, ("trace_id", "span_id"))),

@@ -108,7 +108,8 @@ def _state(events: Events) -> str:
     """What goes on now, on one line."""
     flying = events.in_flight(datetime.now(timezone.utc))
     names = (
-        f"{clean(str(entry.get('model') or '?'), one_line=True)} {age:.0f} s" for entry, age in flying[-3:]
+        f"{clean(str(entry.get('model') or '?'), one_line=True)} {max(age, 0):.0f} s"
+        for entry, age in flying[-3:]
     )
     told = f" {len(flying)} in flight" + (f" ({', '.join(names)})" if flying else "")
     return f"{told}, {events.ended} ended, {events.failed} failed, {events.tokens} tokens "
