@@ -15,6 +15,7 @@ from spec_writer import IDS, SpecWriter, chat, compact, sample
 
 from spanscript import cli
 from spanscript.cli import doctor
+from spanscript.cli._screen import cut, width_of
 from spanscript.cli._text import clean, clean_json
 
 SHOWING = [
@@ -418,21 +419,15 @@ def test_a_line_that_is_too_long(run, command):
 # The terminal, pipes, signals
 
 
-@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-@pytest.mark.parametrize("command", [*READING, ["doctor"]], ids=" ".join)
-def test_on_a_terminal(tmp_path, command, environment):
-    writer, _ = sample()
-    writer.request(
-        IDS[3], 0, compact(chat(1, user=HOSTILE.replace("\ud800", ""), evil="[bold]x[/bold]\x9b31m"))
-    )
-    writer.error(IDS[3], 0, "error", error_message=HOSTILE)
-    (tmp_path / "llm_transcript.jsonl").write_bytes(writer.bytes())
+COLOURED = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def on_a_terminal(*argv, **environment):
+    """What a command prints where a person looks at it, and its code."""
     parent, child = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", **environment}
     code = "import sys; from spanscript.cli import main; sys.exit(main())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *command, "--dir", str(tmp_path)], stdout=child, env=env
-    )
+    process = subprocess.Popen([sys.executable, "-c", code, *argv], stdout=child, env=env)
     os.close(child)
     data = b""
     while True:
@@ -442,16 +437,44 @@ def test_on_a_terminal(tmp_path, command, environment):
             break
         data += piece
     os.close(parent)
-    text = data.decode().replace("\r\n", "\n")
-    coloured = re.compile(r"\x1b\[[0-9;]*m")
+    return data.decode().replace("\r\n", "\n"), process.wait()
 
-    assert process.wait() == 0
-    assert not UNSAFE.search(coloured.sub("", text))
-    assert bool(coloured.search(text)) == (
-        environment == {} and [command[0]] in [*(c[:1] for c in SHOWING), ["doctor"]]
-    )
+
+def hostile_sample(path):
+    writer, _ = sample()
+    text = HOSTILE.replace("\ud800", "")
+    writer.request(IDS[3], 0, compact(chat(1, user=text, evil="[bold]x[/bold]\x9b31m")))
+    writer.error(IDS[3], 0, "error", error_message=HOSTILE)
+    (path / "llm_transcript.jsonl").write_bytes(writer.bytes())
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("command", [*READING, ["doctor"]], ids=" ".join)
+def test_on_a_terminal(tmp_path, command, environment):
+    hostile_sample(tmp_path)
+    text, code = on_a_terminal(*command, "--dir", str(tmp_path), **environment)
+    is_coloured = environment == {} and [command[0]] in [*(c[:1] for c in SHOWING), ["doctor"]]
+
+    assert code == 0
+    assert not UNSAFE.search(COLOURED.sub("", text))
+    assert bool(COLOURED.search(text)) == is_coloured
     if command[0] == "replay":
         assert json.loads(text)["evil"] == "[bold]x[/bold]\x9b31m"
+
+
+@pytest.mark.parametrize("columns", [60, 140])
+@pytest.mark.parametrize("command", SHOWING, ids=" ".join)
+def test_lines_fit_a_terminal(tmp_path, command, columns):
+    hostile_sample(tmp_path)
+    text, _ = on_a_terminal(*command, "--dir", str(tmp_path), COLUMNS=str(columns))
+
+    assert max(width_of(line) for line in COLOURED.sub("", text).split("\n")) <= columns
+
+
+def test_columns_of_text():
+    assert [width_of(text) for text in ("abc", "日本", "e\u0301", "👍")] == [3, 4, 1, 2]
+    assert [cut("日本語", columns) for columns in (6, 5, 4, 1)] == ["日本語", "日本…", "日…", "…"]
+    assert cut("abc", 2) == "a…"
 
 
 def test_no_opentelemetry_is_imported(tmp_path):

@@ -69,7 +69,7 @@ def add_limit(parser: argparse.ArgumentParser, default: int | None = None) -> No
         type=_count,
         default=default,
         metavar="N",
-        help=f"the newest N of them (default: {said})",
+        help=f"the newest N (default: {said})",
     )
 
 

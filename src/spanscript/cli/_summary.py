@@ -12,6 +12,10 @@ from spanscript.transcript.lines import Entry
 from spanscript.transcript.reader import Call
 
 _SHORTEST: Final = 8
+_FEW: Final = 10_000
+_MANY_APART: Final = 18
+"""Characters of an id with the time in it, and 12 bits that are random."""
+
 _MOST: Final = 1e15
 _OF_CALL: Final = (
     "model",
@@ -87,9 +91,11 @@ def _ms_of_call(call: Call, last: Entry) -> float | None:
     return sane(last, "response_ms") if whole is None else whole
 
 
-def unique_length(names: Sequence[str]) -> int:
-    """The length, 8 at least, at which the beginnings of all names differ."""
-    ordered = sorted(names)
+def id_length(calls: Sequence[Call]) -> int:
+    """The length, 8 at least, at which the beginnings of all ids differ; of very many, at which most do."""
+    if len(calls) > _FEW:
+        return _MANY_APART
+    ordered = sorted(call.call_id for call in calls)
     shared = (_shared(*pair) for pair in pairwise(ordered))
     return max(_SHORTEST, max(shared, default=0) + 1)
 

@@ -54,7 +54,7 @@ class _Columns:
         self._numeric = [header in right for header in headers]
         self._flexible = [at for at, header in enumerate(headers) if header in flexible]
         self._shown = list(range(len(headers)))
-        self._widths = self._longest
+        self._widths = self._longest  # the same list, until a terminal asks for less
 
     def leave_out_empty(self, rows: Sequence[Sequence[Cell]]) -> None:
         for at in self._flexible:

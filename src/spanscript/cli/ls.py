@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         dump_list(records)
     else:
-        _print(records, _summary.unique_length([call.call_id for call in calls]), len(calls))
+        _print(records, _summary.id_length(calls), len(calls))
     return _source.code_after(transcript)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -25,6 +26,9 @@ EXAMPLE: Final = "spanscript show last --dir ./run"
 
 _NEW: Final = "+ "
 _NAMES: Final = {"system_prompt": "system", "tool_schemas": "tools"}
+_LOOKED_BACK: Final = 1000
+"""Calls among which the one before in the conversation is looked for: not all of a large transcript."""
+
 _BODIES: Final = ("body", "body_text", "body_base64")
 _ANSWER: Final = (
     "thinking",
@@ -102,9 +106,11 @@ def _since(transcript: Transcript, call: Call, request: Entry, hashes: Sequence[
     """Which earlier call's messages are a beginning of these: the one with the most, then the latest."""
     places = {name: number for number, name in enumerate(hashes, 1)}
     known, before = 0, None
-    for other in transcript.calls():
-        if other.call_id == call.call_id:
-            break
+    calls = transcript.calls()
+    end = bisect_left(
+        calls, (call.timestamp, call.call_id), key=lambda other: (other.timestamp, other.call_id)
+    )
+    for other in calls[max(0, end - _LOOKED_BACK) : end]:
         shared = places.get(other.first("context") or "", 0)
         if shared and shared >= known:
             known, before = shared, other

@@ -55,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
     elif not roots:
         print(f"none of {len(calls)} calls is so" if calls else "no calls yet")
     else:
-        length = _summary.unique_length([call.call_id for call in calls])
-        _print(roots, length, ids=args.ids)
+        _print(roots, _summary.id_length(calls), ids=args.ids)
     return _source.code_after(transcript)
 
 
