@@ -67,6 +67,7 @@ class Screen:
 
         # No markup is read in a `Text`.
         whole = Text.assemble(*parts)
+        whole.rstrip()
         indent = len(plain) - len(plain.lstrip())
         room = self.width - indent
         if width_of(plain) <= self.width or len(plain) > _WRAPPED or room < self.width // 2:
