@@ -101,7 +101,7 @@ def text_of(part: Part) -> str:
     return _PARTS[type(part)](part)[0]
 
 
-def texts_of(message: Message) -> str:
+def whole_text(message: Message) -> str:
     """All that a message says, part by part; not yet cleaned."""
     return "\n".join(map(text_of, message.parts))
 

@@ -13,7 +13,7 @@ from spanscript import _json
 from spanscript._exchange import Json
 from spanscript.cli import _changes, _request, _source, _summary
 from spanscript.cli._changes import Change
-from spanscript.cli._message import Shown, print_conversation, print_role, read, texts_of
+from spanscript.cli._message import Shown, print_conversation, print_role, read, whole_text
 from spanscript.cli._screen import Piece, Screen
 from spanscript.cli._text import brief_json, dump
 from spanscript.transcript.lines import TranscriptError
@@ -137,7 +137,7 @@ def _print_messages(
             screen.line(Piece(f"= {change.count} of the same", "dim"))
         elif change.kind == "edited":
             print_role(screen, Shown(read(change.after, new), "~ "))
-            texts = (texts_of(read(change.before, old)), texts_of(read(change.after, new)))
+            texts = (whole_text(read(change.before, old)), whole_text(read(change.after, new)))
             for line in _changes.of_texts(*texts) or _changes.of_texts(change.before, change.after):
                 screen.line("  ", Piece(line, _STYLES.get(line[:1], "")))
         elif change.kind == "dropped":

@@ -10,7 +10,7 @@ from spanscript import _json
 from spanscript._exchange import Json
 from spanscript.cli import _filters, _source, _summary
 from spanscript.cli._conversations import Node, conversations
-from spanscript.cli._message import read, texts_of
+from spanscript.cli._message import read, whole_text
 from spanscript.cli._screen import Piece, Screen, cut, status, width_of
 from spanscript.cli._text import clean, dump_list
 
@@ -122,7 +122,7 @@ def _said(node: Node) -> str:
     if node.last is None:
         return ""
     try:
-        text = texts_of(read(_json.loads(node.last), node.call.first("dialect")))
+        text = whole_text(read(_json.loads(node.last), node.call.first("dialect")))
     except (ValueError, RecursionError):
         return "(cannot be read)"
     return clean(" ".join(text[:500].split()), one_line=True)
