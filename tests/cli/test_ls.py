@@ -171,7 +171,7 @@ def test_a_time_of_today():
     now = datetime.now(timezone.utc)
 
     assert _moment("7:05") == now.replace(hour=7, minute=5, second=0, microsecond=0)
-    assert _moment("07:05:09") == now.replace(hour=7, minute=5, second=9, microsecond=0)
+    assert _moment("7:05:09") == now.replace(hour=7, minute=5, second=9, microsecond=0)
 
 
 def test_grep_passes_over_what_is_lost(run):

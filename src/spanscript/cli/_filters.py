@@ -26,6 +26,7 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 _AGE: Final = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}])", re.ASCII)
 _CLOCK: Final = re.compile(r"\d\d?:\d\d(:\d\d)?", re.ASCII)
+_CLOCKS: Final = {1: len("hh:mm"), 2: len("hh:mm:ss")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +156,9 @@ def _moment(text: str) -> datetime:
     try:
         if age is not None:
             return now - timedelta(**{_UNITS[age[2]]: float(age[1])})
-        found = _summary.moment(f"{now:%Y-%m-%d}T{text:0>5}" if _CLOCK.fullmatch(text) else text)
+        found = _summary.moment(
+            f"{now:%Y-%m-%d}T{text.zfill(_CLOCKS[text.count(':')])}" if _CLOCK.fullmatch(text) else text
+        )
     except OverflowError:
         found = None
     if found is None:
