@@ -219,6 +219,7 @@ SELECT
     call_id,
     min(a.timestamp) AS timestamp,
     argMin(a.trace_id, attempt) AS trace_id,
+    argMin(a.span_id, attempt) AS span_id,
     any(a.service_name) AS service_name,
     argMin(a.model, attempt) AS model,
     argMin(a.provider, attempt) AS provider,
@@ -231,6 +232,8 @@ SELECT
     count() AS attempts,
     argMax(a.status, attempt) AS status,
     -- In tuples: argMax alone passes over NULL.
+    argMax(tuple(a.error_type), attempt).1 AS error_type,
+    argMax(tuple(a.error_message), attempt).1 AS error_message,
     argMax(tuple(a.input_tokens), attempt).1 AS input_tokens,
     argMax(tuple(a.output_tokens), attempt).1 AS output_tokens,
     argMax(tuple(a.cache_read_tokens), attempt).1 AS cache_read_tokens,
