@@ -21,6 +21,7 @@ from spanscript.transcript.lines import TranscriptError
 COMMANDS: Final[Mapping[str, str]] = {
     "ls": "list the calls of a transcript",
     "show": "show a call: its prompt, its answer and its attempts",
+    "view": "write a page that shows a transcript in a browser, or serve it",
     "replay": "print the exact request body of a call, or send it again",
     "export": "write calls for fine-tuning, evals or people, or send them as spans",
     "anonymize": "copy a transcript without what was said in it",

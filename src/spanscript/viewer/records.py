@@ -1,0 +1,215 @@
+"""
+What the page shows, as plain records: messages, prompts, tools, requests and answers.
+
+Every text in a record is cleaned here, as a terminal's is: control characters and marks that turn the
+direction of writing stand as visible escapes. JSON texts are cleaned by JSON's own escapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from spanscript import _json
+from spanscript._blobs import FOLDER, marks
+from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from spanscript._shapes import mapping, sequence, string
+from spanscript.cli._message import read
+from spanscript.cli._text import brief_json, clean, clean_json
+from spanscript.transcript import resolve
+from spanscript.transcript.lines import Entry
+
+Record = dict[str, Json]
+
+TEXT_LIMIT: Final = 1024 * 1024
+"""Characters of one text that are shown; `spanscript replay` gives the rest."""
+
+_IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_IMAGE_LIMIT: Final = 4 * 1024 * 1024
+"""Characters of base64 of one image."""
+
+_BODIES: Final = ("body", "body_text", "body_base64")
+_SENT: Final = ("url", "max_tokens", "temperature", "tool_choice", "body_bytes", "masked", "summary")
+_CAME: Final = ("response_id", "request_id", "finish_reasons", "truncated", "extras", "error_message")
+
+
+def message(entry: Entry, raw: Entry, dialect: str | None) -> Record:
+    """
+    A message.
+
+    Args:
+        entry: It, with blobs back in their places if they are to be seen.
+        raw: It, as it stands in its line.
+        dialect: What it was sent in.
+    """
+    text = resolve.message_text(raw.raw)
+    found = _parsed(resolve.message_text(entry.raw))
+    return {**_normalised(found, dialect), "hash": _text(entry.get("hash")), "raw": _raw(text)}
+
+
+def system_prompt(entry: Entry, dialect: str | None) -> Record:
+    """A system prompt, as a message."""
+    content = entry.raw["content"]
+    prompt = {"role": "system", "content": _parsed(content)}
+    return {**_normalised(prompt, dialect), "hash": _text(entry.get("hash")), "raw": _raw(content)}
+
+
+def tool_schemas(entry: Entry) -> Record:
+    """The tools that were offered: what each is called and for."""
+    raw = entry.raw["schemas"]
+    schemas = _parsed(raw)
+    tools = [_tool(tool) for offered in _listed(schemas) for tool in _grouped(offered)]
+    return {"tools": tools, "hash": _text(entry.get("hash")), "raw": _raw(raw)}
+
+
+def request(entry: Entry) -> Record:
+    """A request without its messages: parameters, and the body with references in their places."""
+    body = next((entry.raw[key] for key in _BODIES if key in entry.raw), b"null")
+    return {**_fields(entry, _SENT), "raw": _raw(body)}
+
+
+def answer(entry: Entry) -> Record:
+    """What came of an attempt: one list of parts for each choice."""
+    several = sequence(entry.get("choices"))
+    choices = [mapping(choice) for choice in several] or [{key: entry.get(key) for key in entry.raw}]
+    said: list[Json] = [list(_said(choice)) for choice in choices]
+    return {
+        **_fields(entry, _CAME),
+        "choices": said,
+        "raw": _raw(resolve.object_text(entry.raw, resolve.COMPACT)),
+    }
+
+
+def interpretation(entry: Entry) -> Record:
+    """What the app made of an answer."""
+    errors = [_text(error) for error in sequence(entry.get("tool_parse_errors"))]
+    found = {"text": entry.get("prose"), "tool_calls": entry.get("tool_calls")}
+    return {
+        "tool_format": _text(entry.get("tool_format")),
+        "parts": list(_said(found)),
+        "errors": errors,
+        "raw": _raw(resolve.object_text(entry.raw, resolve.COMPACT)),
+    }
+
+
+def _parsed(raw: bytes) -> Json:
+    """The value, or the text of what cannot be parsed: nested too deeply, numbers without end."""
+    try:
+        return _json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw.decode(errors="replace")
+
+
+def _normalised(value: Json, dialect: str | None) -> Record:
+    found = read(value, dialect)
+    name = {"name": _text(found.name)} if found.name else {}
+    return {"role": _text(found.role), **name, "parts": [_PARTS[type(part)](part) for part in found.parts]}
+
+
+def _said(choice: Mapping[str, Json]) -> Iterator[Json]:
+    """The parts of an answer: in their order where that is told, else in the usual one."""
+    parts = sequence(choice.get("parts"))
+    if parts:
+        yield from (_from_line(mapping(part)) for part in parts)
+        return
+    for kind in ("thinking", "text", "refusal"):
+        text = string(choice.get(kind))
+        if text is not None:
+            yield {"kind": kind, "text": _text(text)}
+    for call in sequence(choice.get("tool_calls")):
+        yield _from_line({"type": "tool_call", **mapping(call)})
+
+
+def _from_line(part: Mapping[str, Json]) -> Json:
+    kind = part.get("type")
+    if kind in {"text", "thinking", "refusal"}:
+        return {"kind": kind, "text": _text(part.get("text"))}
+    if kind == "tool_call":
+        return _call(part.get("name"), part.get("id"), part.get("arguments"))
+    if kind == "tool_result":
+        return _PARTS[ToolResult](ToolResult(string(part.get("id")) or "", part.get("result")))
+    return {"kind": "other", "text": _text(dict(part))}
+
+
+def _call(name: Json, call_id: Json, arguments: Json) -> Record:
+    return {
+        "kind": "call",
+        "name": _text(name or "?"),
+        "id": _text(call_id or ""),
+        "text": "" if arguments is None else _text(arguments),
+    }
+
+
+def _media(part: Media) -> Record:
+    where = part.uri or part.file_id or _data(part.data)
+    about = f"{part.modality} {part.mime_type or ''} {where[:200]}".replace("  ", " ")
+    source = _source(part)
+    return {"kind": "media", "text": _text(about)} | ({} if source is None else {"src": source})
+
+
+def _data(data: str | None) -> str:
+    if data is None:
+        return "no data"
+    kept = next(iter(marks(data.encode(errors="replace"))), None)
+    if kept is None:
+        return f"{len(data)} base64 characters"
+    return f"{kept.size} bytes, {FOLDER}/{kept.sha256}"
+
+
+def _source(part: Media) -> str | None:
+    """A data URL of an image that may be shown; never an address."""
+    data = part.data or ""
+    if part.mime_type not in _IMAGES or not 0 < len(data) <= _IMAGE_LIMIT:
+        return None
+    is_base64 = data.isascii() and data.rstrip("=").replace("+", "").replace("/", "").isalnum()
+    return f"data:{part.mime_type};base64,{data}" if is_base64 else None
+
+
+_PARTS: Final[Mapping[type[Part], Callable[[Any], Record]]] = {
+    Text: lambda part: {"kind": "text", "text": _text(part.text)},
+    Thinking: lambda part: {"kind": "thinking", "text": _text(part.text)},
+    ToolCall: lambda part: _call(part.name, part.id, part.arguments),
+    ToolResult: lambda part: {"kind": "result", "id": _text(part.id or ""), "text": _text(part.result)},
+    Media: _media,
+    Refusal: lambda part: {"kind": "refusal", "text": _text(part.text)},
+    Other: lambda part: {"kind": "other", "text": _text(part.value)},
+}
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]
+
+
+def _grouped(offered: Json) -> list[Json]:
+    """Google's API groups its tools."""
+    return sequence(mapping(offered).get("functionDeclarations")) or [offered]
+
+
+def _tool(tool: Json) -> Record:
+    """Name and description of a tool, as the dialects write it."""
+    own = mapping(tool)
+    inner = mapping(own.get("function")) or mapping(own.get("toolSpec")) or own
+    name = string(inner.get("name")) or string(own.get("type"))
+    return {"name": _text(name or tool), "text": _text(inner.get("description") or "")}
+
+
+def _fields(entry: Entry, names: tuple[str, ...]) -> Record:
+    found = {name: entry.get(name) for name in names}
+    return {name: _text(value) for name, value in found.items() if value is not None}
+
+
+def _text(value: Json) -> str:
+    try:
+        text = brief_json(value)
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
+    return clean(_clipped(text))
+
+
+def _raw(raw: bytes) -> str:
+    return clean_json(_clipped(raw.decode(errors="replace")))
+
+
+def _clipped(text: str) -> str:
+    more = len(text) - TEXT_LIMIT
+    return f"{text[:TEXT_LIMIT]}… ({more} characters more)" if more > 0 else text

@@ -1,0 +1,60 @@
+/** What came back, and what the app made of it. */
+
+import { useContent } from "./contents";
+import { Parts } from "./parts";
+import type { Attempt, Payload } from "./payload";
+import { Text } from "./text";
+
+interface Props {
+  payload: Payload;
+  attempt: Attempt;
+  at: number;
+  of: number;
+}
+
+/** The answer of an attempt; of a failed one, as far as it came. */
+export function Answer({ payload, attempt, at, of }: Props) {
+  if (attempt.answer === undefined) {
+    return at === of - 1 ? <p class="lost">There is no answer: the process did not live to see one, or its line is lost.</p> : null;
+  }
+  return <Came payload={payload} number={attempt.answer} attempt={attempt} name={of > 1 ? ` to attempt ${at}` : ""} isLast={at === of - 1} />;
+}
+
+function Came({ payload, number, attempt, name, isLast }: { payload: Payload; number: number; attempt: Attempt; name: string; isLast: boolean }) {
+  const content = useContent(payload, number);
+  const choices = content?.choices ?? [];
+  const isEmpty = choices.every((parts) => parts.length === 0);
+  if (content === undefined || (isEmpty && !isLast)) return null;
+  return (
+    <section class={`answer ${attempt.status}`} aria-label="answer">
+      <h2>
+        Answer{name} <small>{attempt.status === "ok" ? "" : `${attempt.status}${isEmpty ? "" : ", as far as it came"}`}</small>
+      </h2>
+      {typeof content.error_message === "string" && <p class="error"><Text text={content.error_message} /></p>}
+      {choices.map((parts, at) => (
+        <div key={at} class="message role-assistant">
+          {choices.length > 1 && <small class="label">choice {at}</small>}
+          <Parts parts={parts} />
+        </div>
+      ))}
+      {content.truncated !== undefined && <p class="lost">The answer was longer than what is kept of one.</p>}
+    </section>
+  );
+}
+
+export function Interpretation({ payload, number }: { payload: Payload; number: number }) {
+  const content = useContent(payload, number);
+  const errors = content?.errors ?? [];
+  const parts = content?.parts ?? [];
+  // What says nothing that the answer does not say.
+  if (content === undefined || (errors.length === 0 && parts.length === 0)) return null;
+  return (
+    <section class="answer" aria-label="interpretation">
+      <h2>
+        What the app made of it <small>tools as {content.tool_format ?? "?"}</small>
+      </h2>
+      {errors.map((error, at) => <p key={at} class="error"><Text text={error} /></p>)}
+      <div class="message role-assistant"><Parts parts={parts} /></div>
+    </section>
+  );
+}
