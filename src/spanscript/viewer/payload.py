@@ -119,7 +119,8 @@ class Payload:
         if isinstance(item, Problem):
             self._note(item)
         elif item.type == "gap":
-            reason = f"{item.get('dropped')} lines could not be written before this one: {item.get('reason')}"
+            dropped, why = item.get("dropped"), item.get("reason")
+            reason = f"lines that could not be written before this one: {dropped} ({why})"
             self._note(item.problem("gap", reason))
 
     def _tell(self, what: str, done: int) -> None:
@@ -211,18 +212,25 @@ class Payload:
         name = request.get("context")
         fresh: dict[str, Entry] = {}
         while name is not None and ("message", name) not in self._numbers:
-            entry = None if name in fresh else self._get("message", name, request)
+            if name in fresh:
+                self._note(request.problem("content", f"the parents of message {name} run in a circle"))
+                break
+            entry = self._get("message", name, request)
             if entry is None:
                 break
             fresh[name] = entry
             name = entry.get("parent")
         shared = parent = _ROOT if name is None else self._numbers.get(("message", name), _LOST)
         for hash_, entry in reversed(fresh.items()):
-            record = records.message(self._with_images(entry), entry, dialect)
-            self._messages.append(self._add(record, number))
-            self._parents.append(parent)
-            parent = self._numbers["message", hash_] = len(self._parents) - 1
+            parent = self._message(entry, dialect, parent, number)
+            self._numbers["message", hash_] = parent
         return _Chain(None if request.get("context") is None else parent, shared)
+
+    def _message(self, entry: Entry, dialect: str | None, parent: int, number: int) -> int:
+        record = records.message(self._with_images(entry), entry, dialect)
+        self._messages.append(self._add(record, number))
+        self._parents.append(parent)
+        return len(self._parents) - 1
 
     def _get(self, kind: str, name: str, request: Entry) -> Entry | None:
         try:

@@ -26,7 +26,7 @@ function Came({ payload, number, attempt, name, isLast }: { payload: Payload; nu
   const isEmpty = choices.every((parts) => parts.length === 0);
   if (content === undefined || (isEmpty && !isLast)) return null;
   return (
-    <section class={`answer ${attempt.status}`} aria-label="answer">
+    <section class="answer" aria-label="answer">
       <h2>
         Answer{name} <small>{attempt.status === "ok" ? "" : `${attempt.status}${isEmpty ? "" : ", as far as it came"}`}</small>
       </h2>

@@ -115,7 +115,8 @@ function actions(state: State): Record<Action, () => void> {
     continuedBy: () => go(rows.find((row) => selected !== null && row.call.continues === selected.number)),
     open: () => {
       if (selected === null) go(shown[0]);
-      focusOn(".call");
+      // After what was chosen is there.
+      requestAnimationFrame(() => focusOn(".call"));
     },
     search: () => focusOn("#search"),
     back: () => back(state),
@@ -142,6 +143,5 @@ function back({ isHelp, setHelp, selected, select, change }: State): void {
 }
 
 function focusOn(selector: string): void {
-  // After what was chosen is there.
-  requestAnimationFrame(() => document.querySelector<HTMLElement>(selector)?.focus());
+  document.querySelector<HTMLElement>(selector)?.focus();
 }

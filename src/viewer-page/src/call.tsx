@@ -1,7 +1,7 @@
 /** One call: what it is, its attempts and waits, what it sent and what came back. */
 
 import { useState } from "preact/hooks";
-import type { Row } from "./calls";
+import { classOf, type Row } from "./calls";
 import { Answer, Interpretation } from "./answer";
 import { Conversation } from "./conversation";
 import { clock, count, ms, percent, usd } from "./format";
@@ -122,11 +122,11 @@ function OneAttempt({ attempt, number, bar }: { attempt: Attempt; number: number
   const what = [attempt.status, attempt.http_status, ms(attempt.response_ms)].filter((value) => value !== undefined && value !== "");
   const error = [attempt.error_type, attempt.error_message].filter(Boolean).join(": ");
   return (
-    <div class={`attempt ${attempt.status}`}>
+    <div class="attempt">
       <span class="ordinal">{number}</span>
       <span class="bar">{bar}</span>
       <span>
-        <b class={`word ${attempt.status}`}>{what.join(" · ")}</b> <span class="error">{error}</span>
+        <b class={`word ${classOf(attempt.status)}`}>{what.join(" · ")}</b> <span class="error">{error}</span>
       </span>
     </div>
   );

@@ -35,6 +35,7 @@ export interface Filter {
   range: [number, number] | null;
 }
 
+const STATUSES = new Set(["ok", "retrying", "retries_exhausted", "error", "cancelled", "abandoned", "unfinished"]);
 const FAILED = new Set(["error", "retries_exhausted"]);
 const SEARCHED = ["call_id", "model", "provider", "dialect", "client", "url", "trace_id", "stage", "status", "finish"] as const;
 
@@ -55,6 +56,11 @@ function kindOf(call: Call): Kind {
   return call.attempt_list.length > 1 ? "retried" : "ok";
 }
 
+/** A class of our style sheet; a status is what somebody wrote into a file. */
+export function classOf(status: string): string {
+  return STATUSES.has(status) ? status : "unknown";
+}
+
 export function stretchesOf(call: Call): Stretch[] {
   const found: Stretch[] = [];
   let at = 0;
@@ -63,7 +69,7 @@ export function stretchesOf(call: Call): Stretch[] {
     at += length;
   };
   call.attempt_list.forEach((attempt: Attempt) => {
-    go(attempt.status, attempt.response_ms ?? 0);
+    go(classOf(attempt.status), attempt.response_ms ?? 0);
     if (attempt.waited_ms !== undefined) go("wait", Math.max(0, attempt.waited_ms));
   });
   return found;

@@ -11,23 +11,29 @@ export interface Search {
 }
 
 const NOTHING: Search = { found: new Set(), done: 1 };
+const BEGUN: Search = { ...NOTHING, done: 0 };
 const SHORTEST = 2;
 const PAUSE_MS = 180;
+/** Time between two looks at what was found so far. */
+const EVERY_MS = 300;
 
 export function useSearch(payload: Payload, text: string): Search {
   const [search, setSearch] = useState(NOTHING);
   useEffect(() => {
     const wanted = text.trim().toLowerCase();
-    setSearch(NOTHING);
+    setSearch(wanted.length < SHORTEST ? NOTHING : BEGUN);
     if (wanted.length < SHORTEST) return;
     let isStale = false;
     const later = setTimeout(async () => {
       const found = new Set<number>();
+      let told = performance.now();
       for await (const { start, lines, done } of payload.all()) {
         lines.forEach((line, at) => {
           if (holds(line, wanted)) found.add(payload.index.owners[start + at]!);
         });
         if (isStale) return;
+        if (done < 1 && performance.now() - told < EVERY_MS) continue;
+        told = performance.now();
         setSearch({ found: new Set(found), done });
       }
     }, PAUSE_MS);
