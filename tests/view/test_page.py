@@ -92,6 +92,27 @@ def test_what_an_edit_took_away_is_told(story):
     story.until_text(".dropped", "sunny")
 
 
+def test_what_the_app_says_of_a_call(written, browser):
+    writer = SpecWriter()
+    writer.request(IDS[0], 0, compact(chat(1)), rate_limit_wait_ms=120)
+    writer.response(IDS[0], 0, None, empty=True, request_id="req_7")
+    writer.line("interpreted_response", call_id=IDS[0], tool_format="json", tool_parse_errors=["no such tool"])
+    writer.line("annotation", event="nudge", call_id=IDS[0], fields={"why": "it said nothing"})
+    writer.line("annotation", event="compaction", fields={"dropped": 3})
+    browser.open(written(writer).as_uri())
+    browser.press("j")
+    browser.until_text(".notes", "compaction")
+
+    assert "The model said nothing" in browser.text(".answer")
+    assert "no such tool" in browser.text("[aria-label=interpretation]")
+    assert browser.texts(".notes .message > b") == ["nudge", "compaction"]
+    assert '"why": "it said nothing"' in browser.text(".notes")
+    for summary in browser.all(".sources summary"):
+        summary.click()
+    browser.until_text(".sources", "req_7")
+    assert "rate_limit_wait_ms\n120" in browser.text(".sources")
+
+
 def test_json_as_it_was_sent(story):
     story.click(f"{ROWS}:nth-child(3)")
     story.click(".sources summary")

@@ -95,6 +95,8 @@ class Payload:
         self._owners: list[int] = []
         self._messages: list[int] = []
         self._parents: list[int] = []
+        self._notes: dict[str | None, list[Entry]] = {}
+        self._latest: dict[str | None, str] = {}
         for count, item in enumerate(read(path)):
             self._take(item)
             self._tell("lines read", count + 1)
@@ -122,6 +124,14 @@ class Payload:
             dropped, why = item.get("dropped"), item.get("reason")
             reason = f"lines that could not be written before this one: {dropped} ({why})"
             self._note(item.problem("gap", reason))
+
+        elif item.type == "provider_call_request":
+            self._latest[item.get("writer")] = item.get("call_id")
+        elif item.type == "annotation":
+            # One that is of no call stands with the call that the same process had begun last.
+            call_id = item.get("call_id") or self._latest.get(item.get("writer"))
+            place = Entry(item.file, item.line, item.offset, item.type, {})
+            self._notes.setdefault(call_id, []).append(place)
 
     def _tell(self, what: str, done: int) -> None:
         if self._options.progress is not None:
@@ -153,6 +163,8 @@ class Payload:
             row |= self._sent(first, number)
         if call.interpreted is not None:
             row["interpreted"] = self._whole(call.interpreted, records.interpretation, number)
+        notes = self._notes.get(call.call_id, ())
+        row["notes"] = [self._whole(note, records.annotation, number) for note in notes] or None
         return {key: value for key, value in row.items() if value is not None}
 
     def _attempt(self, call: Call, found: Mapping[str, Json], number: int) -> Json:

@@ -29,8 +29,11 @@ _IMAGE_LIMIT: Final = 4 * 1024 * 1024
 """Characters of base64 of one image."""
 
 _BODIES: Final = ("body", "body_text", "body_base64")
-_SENT: Final = ("url", "max_tokens", "temperature", "tool_choice", "body_bytes", "masked", "summary")
-_CAME: Final = ("response_id", "request_id", "finish_reasons", "truncated", "extras", "error_message")
+_SENT: Final = (
+    *("max_tokens", "temperature", "tool_choice", "tool_format", "rate_limit_wait_ms"),
+    *("prompt_chars", "body_bytes", "masked", "summary"),
+)
+_CAME: Final = ("model", "response_id", "request_id", "extras", "truncated", "empty")
 
 
 def message(entry: Entry, raw: Entry, dialect: str | None) -> Record:
@@ -65,7 +68,7 @@ def tool_schemas(entry: Entry) -> Record:
 def request(entry: Entry) -> Record:
     """A request without its messages: parameters, and the body with references in their places."""
     body = next((entry.raw[key] for key in _BODIES if key in entry.raw), b"null")
-    return {**_fields(entry, _SENT), "raw": _raw(body)}
+    return {"fields": _fields(entry, _SENT), "raw": _raw(body)}
 
 
 def answer(entry: Entry) -> Record:
@@ -73,10 +76,12 @@ def answer(entry: Entry) -> Record:
     several = sequence(entry.get("choices"))
     choices = [mapping(choice) for choice in several] or [{key: entry.get(key) for key in entry.raw}]
     said: list[Json] = [list(_said(choice)) for choice in choices]
+    error = entry.get("error_message")
     return {
-        **_fields(entry, _CAME),
         "choices": said,
-        "raw": _raw(resolve.object_text(entry.raw, resolve.COMPACT)),
+        **({} if error is None else {"error": _text(error)}),
+        "fields": _fields(entry, _CAME),
+        "raw": _line(entry),
     }
 
 
@@ -88,7 +93,17 @@ def interpretation(entry: Entry) -> Record:
         "tool_format": _text(entry.get("tool_format")),
         "parts": list(_said(found)),
         "errors": errors,
-        "raw": _raw(resolve.object_text(entry.raw, resolve.COMPACT)),
+        "raw": _line(entry),
+    }
+
+
+def annotation(entry: Entry) -> Record:
+    """Something that the app says happened."""
+    about = _fields(entry, ("timestamp", "event", "call_id"))
+    return {
+        **about,
+        "parts": [{"kind": "other", "text": _raw(entry.raw.get("fields", b""))}],
+        "raw": _line(entry),
     }
 
 
@@ -204,6 +219,10 @@ def _text(value: Json) -> str:
     except RecursionError:
         text = "(nested too deeply to be shown)"
     return clean(_clipped(text))
+
+
+def _line(entry: Entry) -> str:
+    return _raw(resolve.object_text(entry.raw, resolve.COMPACT))
 
 
 def _raw(raw: bytes) -> str:

@@ -1,6 +1,7 @@
 /** What came back, and what the app made of it. */
 
-import { useContent } from "./contents";
+import { useContent, useContents } from "./contents";
+import { clock } from "./format";
 import { Parts } from "./parts";
 import type { Attempt, Payload } from "./payload";
 import { Text } from "./text";
@@ -30,14 +31,33 @@ function Came({ payload, number, attempt, name, isLast }: { payload: Payload; nu
       <h2>
         Answer{name} <small>{attempt.status === "ok" ? "" : `${attempt.status}${isEmpty ? "" : ", as far as it came"}`}</small>
       </h2>
-      {typeof content.error_message === "string" && <p class="error"><Text text={content.error_message} /></p>}
-      {choices.map((parts, at) => (
+      {content.error !== undefined && <p class="error"><Text text={content.error} /></p>}
+      {content.fields?.empty !== undefined && <p class="lost">The model said nothing: neither text nor tool calls.</p>}
+      {choices.filter((parts) => parts.length > 0).map((parts, at) => (
         <div key={at} class="message role-assistant">
           {choices.length > 1 && <small class="label">choice {at}</small>}
           <Parts parts={parts} />
         </div>
       ))}
-      {content.truncated !== undefined && <p class="lost">The answer was longer than what is kept of one.</p>}
+      {content.fields?.truncated !== undefined && <p class="lost">The answer was longer than what is kept of one.</p>}
+    </section>
+  );
+}
+
+/** What the app says happened in a call, or after it. */
+export function Notes({ payload, numbers }: { payload: Payload; numbers: number[] }) {
+  const contents = useContents(payload, numbers);
+  return (
+    <section class="notes" aria-label="annotations">
+      <h2>
+        Annotations <small>by the app</small>
+      </h2>
+      {contents?.map((content, at) => (
+        <div key={at} class="message">
+          <b>{content.event}</b> <small>{clock(content.timestamp)}{content.call_id === undefined ? ", meanwhile or afterwards" : ""}</small>
+          <Parts parts={content.parts ?? []} />
+        </div>
+      ))}
     </section>
   );
 }

@@ -38,7 +38,7 @@ export function App({ payload }: { payload: Payload }) {
         {selected === null ? (
           <Overview payload={payload} rows={shown} change={change} />
         ) : (
-          <CallView key={selected.call.call_id} payload={payload} rows={rows} row={selected} select={select} isExpanded={isExpanded} />
+          <CallView key={selected.call.call_id} payload={payload} rows={rows} row={selected} select={select} isExpanded={isExpanded} change={change} />
         )}
       </main>
       {isHelp && <Help close={() => setHelp(false)} />}

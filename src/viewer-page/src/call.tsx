@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { classOf, type Row } from "./calls";
-import { Answer, Interpretation } from "./answer";
+import { Answer, Interpretation, Notes } from "./answer";
 import { Conversation } from "./conversation";
 import { clock, count, ms, percent, usd } from "./format";
 import { Bar } from "./list";
@@ -15,9 +15,10 @@ interface Props {
   row: Row;
   select: (row: Row) => void;
   isExpanded: boolean;
+  change: (part: { text: string }) => void;
 }
 
-export function CallView({ payload, rows, row, select, isExpanded }: Props) {
+export function CallView({ payload, rows, row, select, isExpanded, change }: Props) {
   const { call } = row;
   const before = call.continues === undefined ? undefined : rows[call.continues];
   const after = rows.find((other) => other.call.continues === row.number);
@@ -31,7 +32,7 @@ export function CallView({ payload, rows, row, select, isExpanded }: Props) {
           {[call.provider, call.dialect, call.client, call.url].filter(Boolean).join(" · ")}
         </p>
         <p class="about">
-          call <Copied text={call.call_id} /> {call.trace_id && <>· trace <Copied text={call.trace_id} /></>}
+          call <Copied text={call.call_id} /> {call.trace_id && <>· trace <Copied text={call.trace_id} /> <Only text={call.trace_id} change={change} /></>}
         </p>
         <Facts call={call} />
         <nav>
@@ -45,6 +46,7 @@ export function CallView({ payload, rows, row, select, isExpanded }: Props) {
         <Answer key={at} payload={payload} attempt={attempt} at={at} of={call.attempt_list.length} />
       ))}
       {call.interpreted !== undefined && <Interpretation payload={payload} number={call.interpreted} />}
+      {call.notes && <Notes payload={payload} numbers={call.notes.filter((note) => note !== null)} />}
       <Requests payload={payload} call={call} />
     </article>
   );
@@ -60,6 +62,15 @@ function Copied({ text }: { text: string }) {
   return (
     <button class="copy" title="copy" onClick={copy}>
       <code>{text}</code> {isCopied ? "✓" : ""}
+    </button>
+  );
+}
+
+/** All calls of a trace, and no others. */
+function Only({ text, change }: { text: string; change: Props["change"] }) {
+  return (
+    <button class="copy" title="list the calls of this trace alone" onClick={() => change({ text })}>
+      ⌕
     </button>
   );
 }

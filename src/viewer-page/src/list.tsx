@@ -107,8 +107,11 @@ export function Bar({ stretch, offset, length }: { stretch: Stretch; offset: num
 function reveal(box: HTMLElement, at: number): void {
   if (at < 0) return;
   const top = at * HEIGHT;
-  if (top < box.scrollTop) box.scrollTop = top;
-  else if (top + HEIGHT > box.scrollTop + box.clientHeight) box.scrollTop = top + HEIGHT - box.clientHeight;
+  const beyond = Math.max(box.scrollTop - top, top + HEIGHT - box.scrollTop - box.clientHeight);
+  if (beyond <= 0) return;
+  // The next row is let in; after a jump, the row stands amid its neighbours.
+  if (beyond > HEIGHT) box.scrollTop = top - box.clientHeight / 2;
+  else box.scrollTop = top < box.scrollTop ? top : top + HEIGHT - box.clientHeight;
 }
 
 function useHeight(box: { current: HTMLElement | null }): number {

@@ -43,6 +43,7 @@ export interface Call {
   shared?: number;
   continues?: number;
   interpreted?: number;
+  notes?: (number | null)[];
 }
 
 export interface Part {
@@ -69,7 +70,11 @@ export interface Content {
   tools?: Tool[];
   errors?: string[];
   tool_format?: string;
-  [field: string]: unknown;
+  error?: string;
+  event?: string;
+  timestamp?: string;
+  call_id?: string;
+  fields?: Readonly<Record<string, string>>;
 }
 
 interface Index {

@@ -18,5 +18,21 @@ export function Source({ payload, number, name }: { payload: Payload; number: nu
 
 function Json({ payload, number }: { payload: Payload; number: number }) {
   const content = useContent(payload, number);
-  return content === undefined ? null : <LongText class="json" text={laidOut(content.raw)} />;
+  if (content === undefined) return null;
+  const fields = Object.entries(content.fields ?? {});
+  return (
+    <>
+      {fields.length > 0 && (
+        <dl class="facts">
+          {fields.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      <LongText class="json" text={laidOut(content.raw)} />
+    </>
+  );
 }
