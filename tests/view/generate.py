@@ -44,10 +44,18 @@ FAULTS = (
     ("httpx.ReadTimeout", "The read operation timed out", None),
 )
 ATTEMPTS = 3
-WORDS = (  # noqa: SIM905
-    "order payment refund timeout queue retry worker database replica lag lock invoice carrier label stock "
-    "reserve customer webhook signature expired token region gateway upstream latency budget rollout"
-).split()
+SERVICES = ("payments", "webhooks", "stock", "carrier", "gateway", "invoices")
+EVENTS = (
+    "the webhook's signature had expired",
+    "lock wait timed out after {n} s",
+    "upstream answered 503, try {n}",
+    "the replica lags by {n} s",
+    "{n} items reserved",
+    "label printed, {n} pages",
+    "token refreshed",
+    "queue depth {n}",
+    "refund of {n} EUR begun",
+)
 
 
 class Writer(SpecWriter):
@@ -72,7 +80,7 @@ class Run:
 
     def conversation(self, number, turns):
         model, provider = MODELS[number % len(MODELS)]
-        messages = [{"role": "user", "content": f"Order {4000 + number} failed: {self.words(9)}. Why?"}]
+        messages = [{"role": "user", "content": f"Order {4000 + number} failed: {self.event()}. Why?"}]
         last = self.writer.message(messages[0], None)
         for turn in range(turns):
             self.wait(self.random.randint(5, 400))
@@ -144,7 +152,7 @@ class Run:
         self.wait(took)
         if is_last:
             said = {
-                "text": f"The {self.words(2)} was the cause: {self.words(40)}.",
+                "text": f"This was the cause: {self.event()}. Then {self.event()}.",
                 "finish_reasons": ["stop"],
             }
         else:
@@ -163,13 +171,13 @@ class Run:
 
     def tool_call(self):
         name = self.random.choice(("search_logs", "get_order", "run_sql"))
-        arguments = json.dumps({"query": self.words(5)})
+        arguments = json.dumps({"query": f"{self.random.choice(SERVICES)} {self.event()}"})
         return {"tool_calls": [{"id": f"call_{self.calls:05}", "name": name, "arguments": arguments}]}
 
     def tool_turn(self, call):
         function = {"name": call["name"], "arguments": call["arguments"]}
         asked = [{"id": call["id"], "type": "function", "function": function}]
-        result = "\n".join(f"{self.random.randint(0, 99):02} {self.words(9)}" for _ in range(5))
+        result = "\n".join(f"{self.now():%H:%M:%S} {service:8} {self.event()}" for service in SERVICES)
         return [
             {"role": "assistant", "content": None, "tool_calls": asked},
             {"role": "tool", "tool_call_id": call["id"], "content": result},
@@ -178,8 +186,12 @@ class Run:
     def wait(self, ms):
         self.writer.now += timedelta(milliseconds=ms)
 
-    def words(self, count):
-        return " ".join(self.random.choices(WORDS, k=count))
+    def now(self):
+        """A moment ago."""
+        return self.writer.now - timedelta(seconds=self.random.randint(1, 600))
+
+    def event(self):
+        return self.random.choice(EVENTS).format(n=self.random.randint(2, 900))
 
 
 def spans(about):

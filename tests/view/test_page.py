@@ -96,7 +96,9 @@ def test_what_the_app_says_of_a_call(written, browser):
     writer = SpecWriter()
     writer.request(IDS[0], 0, compact(chat(1)), rate_limit_wait_ms=120)
     writer.response(IDS[0], 0, None, empty=True, request_id="req_7")
-    writer.line("interpreted_response", call_id=IDS[0], tool_format="json", tool_parse_errors=["no such tool"])
+    writer.line(
+        "interpreted_response", call_id=IDS[0], tool_format="json", tool_parse_errors=["no such tool"]
+    )
     writer.line("annotation", event="nudge", call_id=IDS[0], fields={"why": "it said nothing"})
     writer.line("annotation", event="compaction", fields={"dropped": 3})
     browser.open(written(writer).as_uri())
@@ -407,7 +409,7 @@ def test_ten_thousand_calls_open_scroll_and_are_searched(big_page, browser):
         )
     )
     browser.press("G", ENTER)
-    browser.until_text(".answer", "was the cause")
+    browser.until_text(".answer", "This was the cause")
     browser.press(ESCAPE, "/", "order 4321 failed")
     browser.until(lambda: len(browser.all(ROWS)) == 1)
     assert browser.logs() == ([], [big_page.as_uri()])
