@@ -16,11 +16,11 @@ function onePage(): Plugin {
       const page = pieces.find((piece) => piece.fileName === "index.html") as Rolldown.OutputAsset;
       const code = inlined((script as Rolldown.OutputChunk).code, "script");
       const css = inlined(String((style as Rolldown.OutputAsset).source), "style");
-      page.source = licenses() + String(page.source)
+      page.source = String(page.source)
         .replace(/\s*<(?:script type="module"|link rel="stylesheet")[^>]*>(?:<\/script>)?/g, "")
         .replace("<!--policy-->", () => `<meta http-equiv="Content-Security-Policy" content="${policy(code, css)}" />`)
         .replace("<!--style-->", () => `<style>${css}</style>`)
-        .replace("</body>", () => `<script type="module">${code}</script>\n  </body>`);
+        .replace("</body>", () => `<script type="module">${code}</script>\n  ${notices()}\n  </body>`);
       page.fileName = "page.html";
       delete bundle[script.fileName];
       delete bundle[style.fileName];
@@ -58,9 +58,9 @@ function hash(text: string): string {
 }
 
 /** What is bundled may be passed on with its notice. */
-function licenses(): string {
-  const notices = BUNDLED.map((name) => `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim()}`);
-  return `<!--\nThis page holds:\n\n${notices.join("\n\n")}\n-->\n`;
+function notices(): string {
+  const texts = BUNDLED.map((name) => `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim()}`);
+  return `<!--\nThis page holds:\n\n${texts.join("\n\n")}\n-->`;
 }
 
 export default defineConfig({

@@ -48,6 +48,11 @@ def test_it_holds_all_that_it_needs():
     assert text.count("MIT License") + text.count("The MIT License") >= 2, "the notices of what is bundled"
 
 
+def test_its_encoding_is_told_where_browsers_look_for_it():
+    assert BUILT.read_bytes().startswith(b"<!doctype html>")
+    assert b'<meta charset="utf-8"' in BUILT.read_bytes()[:1024]
+
+
 def test_the_lock_file_names_no_registry():
     assert "resolved" not in (SOURCES / "package-lock.json").read_text()
 

@@ -86,7 +86,12 @@ def test_the_same_transcript_gives_the_same_page(view):
         ((), b'{"a":1}\n', "holds no entry of a transcript"),
         (("--dir", "nowhere"), None, "nowhere: No such file or directory"),
         (("-o", "nowhere/a.html"), sample()[0].bytes(), "No such file or directory"),
-        (("-o", "run"), sample()[0].bytes(), "s a directory"),
+        (("-o", "run"), sample()[0].bytes(), "run: no regular file"),
+        (
+            ("-o", "/dev/null"),
+            sample()[0].bytes(),
+            "/dev/null: no regular file, and not to be replaced by one",
+        ),
         (("--serve", "-o", "a.html"), None, "not allowed with argument"),
         (("--port", "99999"), None, "invalid _port value: '99999'"),
     ],

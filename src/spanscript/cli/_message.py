@@ -60,11 +60,12 @@ def read(value: Json, dialect: str | None) -> Message:
 
 
 def _media(part: Media) -> str:
-    where = part.uri or part.file_id or _data(part.data)
+    where = part.uri or part.file_id or place_of(part.data)
     return f"({part.modality} {part.mime_type or ''}: {where[:200]})".replace(" :", ":")
 
 
-def _data(data: str | None) -> str:
+def place_of(data: str | None) -> str:
+    """What there is of base64: how much, and where it is kept if it was cut out."""
     if data is None:
         return "no data"
     kept = next(iter(marks(data.encode(errors="replace"))), None)

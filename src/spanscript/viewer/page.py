@@ -43,8 +43,10 @@ def save(payload: Payload, target: Path) -> None:
     Write the page as a file that only its owner can read; at once, or not at all.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, or something else than a file has that name.
     """
+    if target.exists() and not target.is_file():  # `/dev/null` would be replaced
+        raise OSError(f"{target}: no regular file, and not to be replaced by one; `-` is stdout")
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from spanscript import _json
-from spanscript._blobs import FOLDER, marks
 from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from spanscript._shapes import mapping, sequence, string
-from spanscript.cli._message import read
+from spanscript.cli._message import place_of, read
 from spanscript.cli._text import brief_json, clean, clean_json
 from spanscript.transcript import resolve
 from spanscript.transcript.lines import Entry
@@ -156,19 +155,10 @@ def _call(name: Json, call_id: Json, arguments: Json) -> Record:
 
 
 def _media(part: Media) -> Record:
-    where = part.uri or part.file_id or _data(part.data)
+    where = part.uri or part.file_id or place_of(part.data)
     about = f"{part.modality} {part.mime_type or ''} {where[:200]}".replace("  ", " ")
     source = _source(part)
     return {"kind": "media", "text": _text(about)} | ({} if source is None else {"src": source})
-
-
-def _data(data: str | None) -> str:
-    if data is None:
-        return "no data"
-    kept = next(iter(marks(data.encode(errors="replace"))), None)
-    if kept is None:
-        return f"{len(data)} base64 characters"
-    return f"{kept.size} bytes, {FOLDER}/{kept.sha256}"
 
 
 def _source(part: Media) -> str | None:

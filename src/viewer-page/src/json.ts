@@ -1,9 +1,14 @@
-/** JSON text laid out for reading. Nothing is parsed: numbers, escapes and order stay as they were sent. */
+/** JSON texts laid out for reading. */
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/g;
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]|[^\s"[\]{},:]+|"/gs;
 const DEEPEST = 40;
 
+/**
+ * An object or array over several lines; any other text as it is. Nothing is parsed: numbers, escapes and order stay as
+ * they were sent.
+ */
 export function laidOut(text: string): string {
+  if (!/^\s*[[{]/.test(text)) return text;
   const lines: string[] = [];
   let line = "";
   let depth = 0;

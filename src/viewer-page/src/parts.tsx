@@ -45,7 +45,7 @@ function Labelled({ name, part }: { name: string; part: Part }) {
 
 /** Arguments on one line, as they mostly fit; laid out if they do not. */
 function short(text: string): string {
-  return text.length <= 100 || !/^[[{]/.test(text) ? text : laidOut(text);
+  return text.length <= 100 ? text : laidOut(text);
 }
 
 /** One line that tells what a message is about. */

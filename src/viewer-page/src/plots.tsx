@@ -30,7 +30,7 @@ export function Plots({ rows, selected, theme, range, change, select }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot[]>([]);
   useEffect(() => {
-    const timed = rows.filter((row) => !Number.isNaN(row.start));
+    const timed = rows.filter((row) => !Number.isNaN(row.start)).sort((a, b) => a.start - b.start);
     const plots = timed.length < 2 ? [] : plotsOf(timed, colours(box.current!));
     drawn.current = plots.map((plot, at) => draw(plot, box.current!.children[at] as HTMLElement, timed, change, select));
     const observer = new ResizeObserver(() => drawn.current.forEach((plot) => plot.setSize({ width: widthOf(plot.root), height: HEIGHT })));
