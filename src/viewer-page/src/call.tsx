@@ -32,7 +32,7 @@ export function CallView({ payload, rows, row, select, isExpanded, change }: Pro
           {[call.provider, call.dialect, call.client, call.url].filter(Boolean).join(" · ")}
         </p>
         <p class="about">
-          call <Copied text={call.call_id} /> {call.trace_id && <>· trace <Copied text={call.trace_id} /> <Only text={call.trace_id} change={change} /></>}
+          call <Copied text={call.call_id} /> {call.trace_id && <>· trace <Only text={call.trace_id} change={change} /> <Copied text={call.trace_id} /></>}
         </p>
         <Facts call={call} />
         <nav>

@@ -105,25 +105,31 @@ export function valuesOf(rows: Row[], key: "model" | "stage"): [string, number][
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
+/** Sums over calls; what no call told is not known, and not 0. */
 export interface Totals {
   calls: number;
   failed: number;
   retried: number;
-  input: number;
-  output: number;
-  cost: number;
+  input?: number;
+  output?: number;
+  cost?: number;
+  /** Calls that used tokens at a price that is not known. */
   unpriced: number;
 }
 
 export function totalsOf(rows: Row[]): Totals {
-  const totals: Totals = { calls: rows.length, failed: 0, retried: 0, input: 0, output: 0, cost: 0, unpriced: 0 };
+  const totals: Totals = { calls: rows.length, failed: 0, retried: 0, unpriced: 0 };
   for (const { call, kind } of rows) {
     totals.failed += Number(kind === "failed");
     totals.retried += Number(call.attempt_list.length > 1);
-    totals.input += call.input_tokens ?? 0;
-    totals.output += call.output_tokens ?? 0;
-    totals.cost += call.cost_usd ?? 0;
-    totals.unpriced += Number(call.cost_usd === undefined);
+    totals.input = sum(totals.input, call.input_tokens);
+    totals.output = sum(totals.output, call.output_tokens);
+    totals.cost = sum(totals.cost, call.cost_usd);
+    totals.unpriced += Number(call.cost_usd === undefined && (call.input_tokens ?? call.output_tokens) !== undefined);
   }
   return totals;
+}
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : a + (b ?? 0);
 }

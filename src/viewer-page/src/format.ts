@@ -14,7 +14,8 @@ export function count(value: number | undefined): string {
 }
 
 /** Short, for axes and totals. */
-export function brief(value: number): string {
+export function brief(value: number | undefined): string {
+  if (value === undefined) return "";
   if (value >= 999_950_000) return `${(value / 1e9).toFixed(1)}G`;
   if (value >= 999_950) return `${(value / 1e6).toFixed(1)}M`;
   if (value >= 9_999.5) return `${(value / 1e3).toFixed(0)}k`;

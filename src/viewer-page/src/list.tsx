@@ -69,7 +69,7 @@ function Line({ row, isSelected, select, scale }: { row: Row; isSelected: boolea
     <div class={`row ${kind}`} role="option" aria-selected={isSelected} data-call={call.call_id} onClick={() => select(row)}>
       <span class="time">{clock(call.timestamp)}</span>
       <span class="model">
-        {attempts > 1 && <b class="attempts" title={`${attempts} attempts`}>{attempts}×</b>}
+        {attempts > 1 && <b class="count" title={`${attempts} attempts`}>{attempts}×</b>}
         {call.model ?? call.dialect}
       </span>
       <span class="stage">{[call.iteration, call.stage].filter((value) => value !== undefined).join(" ")}</span>
@@ -77,8 +77,8 @@ function Line({ row, isSelected, select, scale }: { row: Row; isSelected: boolea
         <span class="error">{errorOf(row)}</span>
       ) : (
         <>
-          <span class="number">{call.input_tokens === undefined ? "" : brief(call.input_tokens)}</span>
-          <span class="number">{call.output_tokens === undefined ? "" : brief(call.output_tokens)}</span>
+          <span class="number">{brief(call.input_tokens)}</span>
+          <span class="number">{brief(call.output_tokens)}</span>
           <span class="number">{usd(call.cost_usd)}</span>
         </>
       )}

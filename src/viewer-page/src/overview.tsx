@@ -101,7 +101,7 @@ function Sum({ value, rows, choose }: { value: string; rows: Row[]; choose: () =
       <td class="retried">{share(totals.retried)}</td>
       <td>{brief(totals.input)}</td>
       <td>{brief(totals.output)}</td>
-      <td>{totals.unpriced === totals.calls ? "" : usd(totals.cost)}</td>
+      <td>{usd(totals.cost)}</td>
     </tr>
   );
 }

@@ -118,7 +118,7 @@ function draw(plot: Plot, place: HTMLElement, rows: Row[], change: Props["change
       legend: { show: false },
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
       scales: { x: { time: true }, y: plot.isLog ? { distr: 3 } : { range: (_self, _min, max) => [0, Math.max(max, 1e-9)] } },
-      axes: [{ ...axis(18), space: 70, values: (_self, ticks) => axisTimes(ticks) }, { ...axis(54), space: 26, grid: { ...axis(0).grid, filter: (_self, splits) => splits.map((split) => (plot.isLog && Math.log10(split) % 1 !== 0 ? null : split)) }, values: (_self, ticks) => ticks.map((tick) => (tick === null ? "" : plot.value(tick))) }],
+      axes: [{ ...axis(18), space: 70, values: (_self, ticks) => axisTimes(ticks) }, { ...axis(58), space: 26, grid: { ...axis(0).grid, filter: (_self, splits) => splits.map((split) => (plot.isLog && Math.log10(split) % 1 !== 0 ? null : split)) }, values: (_self, ticks) => ticks.map((tick) => (tick === null ? "" : plot.value(tick))) }],
       series: [{}, ...plot.series],
       hooks: { setSelect: [(self) => taken(self, change)], ready: [(self) => onClick(self, rows, select)] },
     },

@@ -97,10 +97,12 @@ function Totals({ rows, of, search }: { rows: Row[]; of: number; search: Search 
   const calls = rows.length === of ? count(of) : `${count(rows.length)} of ${count(of)}`;
   return (
     <span class="totals" role="status">
-      <b class="shown">{calls}</b> calls · <b>{brief(totals.input)}</b> in · <b>{brief(totals.output)}</b> out
-      {totals.unpriced < totals.calls && (
+      <b>{calls}</b> calls
+      {totals.input !== undefined && <> · <b>{brief(totals.input)}</b> in</>}
+      {totals.output !== undefined && <> · <b>{brief(totals.output)}</b> out</>}
+      {totals.cost !== undefined && (
         <span title={totals.unpriced > 0 ? `without ${count(totals.unpriced)} calls whose price is not known` : "by list prices"}>
-          {" · "}
+          {totals.unpriced > 0 ? " · ≥ " : " · "}
           <b>{usd(totals.cost)}</b>
         </span>
       )}
