@@ -22,6 +22,7 @@ def run(*command, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_built_anew_it_is_the_same(tmp_path):
     """If not: `make page`, and commit what it writes."""
     if shutil.which("npm") is None:
@@ -57,6 +58,7 @@ def test_the_lock_file_names_no_registry():
     assert "resolved" not in (SOURCES / "package-lock.json").read_text()
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_page_and_not_its_sources(tmp_path):
     built = run(
         sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT, cwd=tmp_path

@@ -1,5 +1,5 @@
 """
-A transcript as the data of the page, in bounded memory.
+A transcript as the data of the page; what was said is read, packed and let go, call by call.
 
 Messages, prompts and tools stand in it once, as in the transcript, with the number of their parent; a call
 names its last message. So long conversations stay as small as they are in the transcript.
@@ -33,6 +33,12 @@ _LOST: Final = -2
 _PROBLEMS: Final = 500
 _ERROR: Final = 300
 """Problems that are listed, and characters of an error message in the list of calls."""
+
+_NAMED: Final[Mapping[str, Callable[[Entry, str | None], records.Record]]] = {
+    "system_prompt": records.system_prompt,
+    "tool_schemas": lambda entry, _: records.tool_schemas(entry),
+}
+"""What a request names by hash, and how it is told."""
 
 _OF_ATTEMPT: Final = (
     "status",
@@ -124,7 +130,6 @@ class Payload:
             dropped, why = item.get("dropped"), item.get("reason")
             reason = f"lines that could not be written before this one: {dropped} ({why})"
             self._note(item.problem("gap", reason))
-
         elif item.type == "provider_call_request":
             self._latest[item.get("writer")] = item.get("call_id")
         elif item.type == "annotation":
@@ -196,7 +201,6 @@ class Payload:
         return {
             "system": self._named("system_prompt", request, number),
             "tools": self._named("tool_schemas", request, number),
-            "message_count": request.get("message_count"),
             "context": chain.last,
             "shared": shared,
             "continues": None if shared is None else self._owners[self._messages[shared]],
@@ -210,13 +214,7 @@ class Payload:
             entry = self._get(kind, name, request)
             if entry is None:
                 return _LOST
-            is_prompt = kind == "system_prompt"
-            record = (
-                records.system_prompt(entry, request.get("dialect"))
-                if is_prompt
-                else records.tool_schemas(entry)
-            )
-            self._numbers[kind, name] = self._add(record, number)
+            self._numbers[kind, name] = self._add(_NAMED[kind](entry, request.get("dialect")), number)
         return self._numbers[kind, name]
 
     def _chain(self, request: Entry, dialect: str | None, number: int) -> _Chain:

@@ -29,7 +29,7 @@ export function CallView({ payload, rows, row, select, isExpanded, change }: Pro
           <span class={`status ${row.kind}`}>{status(call)}</span> {call.model ?? call.dialect}
         </h1>
         <p class="about">
-          {[call.provider, call.dialect, call.client, call.url].filter(Boolean).join(" · ")}
+          {[call.provider, call.dialect, call.client, call.url, call.stream ? "streamed" : ""].filter(Boolean).join(" · ")}
         </p>
         <p class="about">
           call <Copied text={call.call_id} /> {call.trace_id && <>· trace <Only text={call.trace_id} change={change} /> <Copied text={call.trace_id} /></>}

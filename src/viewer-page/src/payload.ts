@@ -36,7 +36,6 @@ export interface Call {
   reasoning_tokens?: number;
   cost_usd?: number;
   attempt_list: Attempt[];
-  message_count?: number;
   system?: number;
   tools?: number;
   context?: number;
