@@ -203,6 +203,26 @@ def test_what_is_lost_or_forged_is_told(tmp_path, links, parents):
     assert index["problem_count"] == 1
 
 
+ODD = (None, 7, -1.5, True, "", "x", "\ud800", 2**70, [], [7], {}, {"type": []}, [{"type": {}, "name": []}])
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_no_value_of_another_kind_stops_it(tmp_path, odd):
+    writer, _ = sample()
+    writer.line("annotation", event="e", call_id=IDS[0], fields={"a": 1})
+    writer.line("gap", reason="disk full", dropped=1)
+    lines = [json.loads(line) for line in writer.bytes().splitlines()]
+    wholes = 0
+    for at, line in enumerate(lines):
+        for key in [*line, "parts", "choices", "tool_calls", "message", "extras"]:
+            changed = [*lines[:at], {**line, key: odd}, *lines[at + 1 :]]
+            (tmp_path / "llm_transcript.jsonl").write_bytes(b"\n".join(map(compact, changed)))
+            index, _ = unpacked(b"".join(Payload(tmp_path)))
+            wholes += len(index["calls"]) >= 2
+
+    assert wholes > len(lines), "what is not harmed is there"
+
+
 def test_deep_and_long_values_are_bounded(tmp_path):
     deep = json.loads("[" * 300 + "]" * 300)
     sent = compact({"model": "m", "messages": [{"role": "user", "content": "why " * 750_000}]})

@@ -162,7 +162,7 @@ class Payload:
         row: dict[str, Json] = {key: _cleaned(value) for key, value in _summary.of_call(call).items()}
         row["attempt_list"] = [self._attempt(call, found, number) for found in _summary.of_attempts(call)]
         row["cost_usd"] = cost_of(call)
-        row["finish"] = _cleaned(", ".join(map(str, call.first("finish_reasons") or ()))) or None
+        row["finish"] = ", ".join(map(records.text_of, call.first("finish_reasons") or ()))[:_ERROR] or None
         first = call.requests.get(min(call.requests, default=-1))
         if first is not None:
             row |= self._sent(first, number)
@@ -260,4 +260,4 @@ class Payload:
 
 
 def _cleaned(value: Json) -> Json:
-    return clean(value[:_ERROR], one_line=True) if isinstance(value, str) else value
+    return value if isinstance(value, (int, float)) else records.text_of(value)[:_ERROR]

@@ -46,14 +46,14 @@ def message(entry: Entry, raw: Entry, dialect: str | None) -> Record:
     """
     text = resolve.message_text(raw.raw)
     found = _parsed(resolve.message_text(entry.raw))
-    return {**_normalised(found, dialect), "hash": _text(entry.get("hash")), "raw": _raw(text)}
+    return {**_normalised(found, dialect), "hash": text_of(entry.get("hash")), "raw": _raw(text)}
 
 
 def system_prompt(entry: Entry, dialect: str | None) -> Record:
     """A system prompt, as a message."""
     content = entry.raw["content"]
     prompt = {"role": "system", "content": _parsed(content)}
-    return {**_normalised(prompt, dialect), "hash": _text(entry.get("hash")), "raw": _raw(content)}
+    return {**_normalised(prompt, dialect), "hash": text_of(entry.get("hash")), "raw": _raw(content)}
 
 
 def tool_schemas(entry: Entry) -> Record:
@@ -61,7 +61,7 @@ def tool_schemas(entry: Entry) -> Record:
     raw = entry.raw["schemas"]
     schemas = _parsed(raw)
     tools = [_tool(tool) for offered in _listed(schemas) for tool in _grouped(offered)]
-    return {"tools": tools, "hash": _text(entry.get("hash")), "raw": _raw(raw)}
+    return {"tools": tools, "hash": text_of(entry.get("hash")), "raw": _raw(raw)}
 
 
 def request(entry: Entry) -> Record:
@@ -78,7 +78,7 @@ def answer(entry: Entry) -> Record:
     error = entry.get("error_message")
     return {
         "choices": said,
-        **({} if error is None else {"error": _text(error)}),
+        **({} if error is None else {"error": text_of(error)}),
         "fields": _fields(entry, _CAME),
         "raw": _line(entry),
     }
@@ -86,10 +86,10 @@ def answer(entry: Entry) -> Record:
 
 def interpretation(entry: Entry) -> Record:
     """What the app made of an answer."""
-    errors = [_text(error) for error in sequence(entry.get("tool_parse_errors"))]
+    errors = [text_of(error) for error in sequence(entry.get("tool_parse_errors"))]
     found = {"text": entry.get("prose"), "tool_calls": entry.get("tool_calls")}
     return {
-        "tool_format": _text(entry.get("tool_format")),
+        "tool_format": text_of(entry.get("tool_format")),
         "parts": list(_said(found)),
         "errors": errors,
         "raw": _line(entry),
@@ -106,6 +106,19 @@ def annotation(entry: Entry) -> Record:
     }
 
 
+def text_of(value: Json) -> str:
+    """A value as text that can be shown: clean, and not longer than `TEXT_LIMIT`."""
+    try:
+        text = brief_json(value)
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
+    return clean(_clipped(text))
+
+
+def _line(entry: Entry) -> str:
+    return _raw(resolve.object_text(entry.raw, resolve.COMPACT))
+
+
 def _parsed(raw: bytes) -> Json:
     """The value, or the text of what cannot be parsed: nested too deeply, numbers without end."""
     try:
@@ -116,8 +129,8 @@ def _parsed(raw: bytes) -> Json:
 
 def _normalised(value: Json, dialect: str | None) -> Record:
     found = read(value, dialect)
-    name = {"name": _text(found.name)} if found.name else {}
-    return {"role": _text(found.role), **name, "parts": [_PARTS[type(part)](part) for part in found.parts]}
+    name = {"name": text_of(found.name)} if found.name else {}
+    return {"role": text_of(found.role), **name, "parts": [_PARTS[type(part)](part) for part in found.parts]}
 
 
 def _said(choice: Mapping[str, Json]) -> Iterator[Json]:
@@ -129,41 +142,41 @@ def _said(choice: Mapping[str, Json]) -> Iterator[Json]:
     for kind in ("thinking", "text", "refusal"):
         text = string(choice.get(kind))
         if text is not None:
-            yield {"kind": kind, "text": _text(text)}
+            yield {"kind": kind, "text": text_of(text)}
     for call in sequence(choice.get("tool_calls")):
         yield _from_line({"type": "tool_call", **mapping(call)})
 
 
 def _from_line(part: Mapping[str, Json]) -> Json:
-    kind = part.get("type")
+    kind = string(part.get("type"))
     if kind in {"text", "thinking", "refusal"}:
-        return {"kind": kind, "text": _text(part.get("text"))}
+        return {"kind": kind, "text": text_of(part.get("text"))}
     if kind == "tool_call":
         return _call(part.get("name"), part.get("id"), part.get("arguments"))
     if kind == "tool_result":
         return _PARTS[ToolResult](ToolResult(string(part.get("id")) or "", part.get("result")))
-    return {"kind": "other", "text": _text(dict(part))}
+    return {"kind": "other", "text": text_of(dict(part))}
 
 
 def _call(name: Json, call_id: Json, arguments: Json) -> Record:
     return {
         "kind": "call",
-        "name": _text(name or "?"),
-        "id": _text(call_id or ""),
-        "text": "" if arguments is None else _text(arguments),
+        "name": text_of(name or "?"),
+        "id": text_of(call_id or ""),
+        "text": "" if arguments is None else text_of(arguments),
     }
 
 
 def _media(part: Media) -> Record:
-    where = part.uri or part.file_id or place_of(part.data)
+    where = string(part.uri) or string(part.file_id) or place_of(string(part.data))
     about = f"{part.modality} {part.mime_type or ''} {where[:200]}".replace("  ", " ")
     source = _source(part)
-    return {"kind": "media", "text": _text(about)} | ({} if source is None else {"src": source})
+    return {"kind": "media", "text": text_of(about)} | ({} if source is None else {"src": source})
 
 
 def _source(part: Media) -> str | None:
     """A data URL of an image that may be shown; never an address."""
-    data = part.data or ""
+    data = string(part.data) or ""
     if part.mime_type not in _IMAGES or not 0 < len(data) <= _IMAGE_LIMIT:
         return None
     is_base64 = data.isascii() and data.rstrip("=").replace("+", "").replace("/", "").isalnum()
@@ -171,13 +184,13 @@ def _source(part: Media) -> str | None:
 
 
 _PARTS: Final[Mapping[type[Part], Callable[[Any], Record]]] = {
-    Text: lambda part: {"kind": "text", "text": _text(part.text)},
-    Thinking: lambda part: {"kind": "thinking", "text": _text(part.text)},
+    Text: lambda part: {"kind": "text", "text": text_of(part.text)},
+    Thinking: lambda part: {"kind": "thinking", "text": text_of(part.text)},
     ToolCall: lambda part: _call(part.name, part.id, part.arguments),
-    ToolResult: lambda part: {"kind": "result", "id": _text(part.id or ""), "text": _text(part.result)},
+    ToolResult: lambda part: {"kind": "result", "id": text_of(part.id or ""), "text": text_of(part.result)},
     Media: _media,
-    Refusal: lambda part: {"kind": "refusal", "text": _text(part.text)},
-    Other: lambda part: {"kind": "other", "text": _text(part.value)},
+    Refusal: lambda part: {"kind": "refusal", "text": text_of(part.text)},
+    Other: lambda part: {"kind": "other", "text": text_of(part.value)},
 }
 
 
@@ -195,24 +208,12 @@ def _tool(tool: Json) -> Record:
     own = mapping(tool)
     inner = mapping(own.get("function")) or mapping(own.get("toolSpec")) or own
     name = string(inner.get("name")) or string(own.get("type"))
-    return {"name": _text(name or tool), "text": _text(inner.get("description") or "")}
+    return {"name": text_of(name or tool), "text": text_of(inner.get("description") or "")}
 
 
 def _fields(entry: Entry, names: tuple[str, ...]) -> Record:
     found = {name: entry.get(name) for name in names}
-    return {name: _text(value) for name, value in found.items() if value is not None}
-
-
-def _text(value: Json) -> str:
-    try:
-        text = brief_json(value)
-    except RecursionError:
-        text = "(nested too deeply to be shown)"
-    return clean(_clipped(text))
-
-
-def _line(entry: Entry) -> str:
-    return _raw(resolve.object_text(entry.raw, resolve.COMPACT))
+    return {name: text_of(value) for name, value in found.items() if value is not None}
 
 
 def _raw(raw: bytes) -> str:
