@@ -14,8 +14,8 @@ const NOTHING: Search = { found: new Set(), done: 1 };
 const BEGUN: Search = { ...NOTHING, done: 0 };
 const SHORTEST = 2;
 const PAUSE_MS = 180;
-/** Time between two looks at what was found so far. */
-const EVERY_MS = 300;
+/** Until the first look at what was found so far; each further look takes twice as long to come, for a look costs too. */
+const FIRST_MS = 250;
 
 export function useSearch(payload: Payload, text: string): Search {
   const [search, setSearch] = useState(NOTHING);
@@ -26,15 +26,17 @@ export function useSearch(payload: Payload, text: string): Search {
     let isStale = false;
     const later = setTimeout(async () => {
       const found = new Set<number>();
-      let told = performance.now();
+      let next = performance.now() + FIRST_MS;
+      let pause = FIRST_MS;
       for await (const { start, lines, done } of payload.all()) {
         lines.forEach((line, at) => {
           if (holds(line, wanted)) found.add(payload.index.owners[start + at]!);
         });
         if (isStale) return;
-        if (done < 1 && performance.now() - told < EVERY_MS) continue;
-        told = performance.now();
+        if (done < 1 && performance.now() < next) continue;
         setSearch({ found: new Set(found), done });
+        pause *= 2;
+        next = performance.now() + pause;
       }
     }, PAUSE_MS);
     return () => {
