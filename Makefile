@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test local peers e2e lint environments matrix bench clean
+.PHONY: help demo test local peers e2e page page-tests lint environments matrix bench clean
 
 help:  ## show this
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(BIN)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,14 @@ e2e: $(BIN)/installed  ## app, collector, Jaeger, Kafka's and ClickHouse's own c
 	-$(BIN)/python tests/e2e/peers.py
 	-$(BIN)/python -m pip install --quiet --editable '.[e2e]'
 	$(BIN)/python -m pytest tests/e2e
+
+page:  ## build the page of `spanscript view` anew, by npm
+	cd src/viewer-page && npm ci && npm run build
+
+page-tests: $(BIN)/installed  ## the page of `spanscript view` in a real Chromium, installed where apt-get can
+	-$(BIN)/python tests/view/browser.py
+	-$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	$(BIN)/python -m pytest tests/view
 
 lint: $(BIN)/installed  ## types, style, layers, duplicates
 	$(BIN)/ruff check .

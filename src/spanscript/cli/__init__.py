@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "tree": "show conversations as trees: forks, new histories, sub-agents",
     "tail": "show what happens, as it happens",
     "stats": "count calls, failures, tokens, cost and latencies",
+    "view": "write a page that shows a transcript in a browser, or serve it",
     "replay": "print the exact request body of a call, or send it again",
     "export": "write calls for fine-tuning, evals or people, or send them as spans",
     "anonymize": "copy a transcript without what was said in it",

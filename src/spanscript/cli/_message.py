@@ -138,12 +138,13 @@ def _id(name: str | None) -> str:
 
 
 def _media(part: Media) -> tuple[str, str]:
-    where = part.uri or part.file_id or _data(part.data)
+    where = part.uri or part.file_id or place_of(part.data)
     kind = " ".join(filter(None, (part.modality, part.mime_type)))
     return f"({kind}: {where[:200]})", "blue"
 
 
-def _data(data: str | None) -> str:
+def place_of(data: str | None) -> str:
+    """What there is of base64: how much, and where it is kept if it was cut out."""
     if data is None:
         return "no data"
     kept = next(iter(marks(data.encode(errors="replace"))), None)
