@@ -65,7 +65,7 @@ def test_only_the_page_itself_is_asked_for(written, browser):
 def test_attempts_and_waits(story):
     story.click(f"{ROWS}:nth-child(2)")
 
-    assert story.texts(".attempt .word") == ["retrying · 429", "retrying · 429", "ok · 200 · 251 ms"]
+    assert story.texts(".attempt .word") == [*["retrying · 429 · 1.00 s"] * 2, "ok · 200 · 251 ms"]
     assert story.texts(".attempt .waited") == ["waited 1.00 s (asked to wait 1.00 s)"] * 2
     assert len(story.all(".attempts .stretch.wait")) == 2
     assert "slow down" in story.text(".attempts")
