@@ -26,6 +26,9 @@ _BRIEF: Final = 1024
 _PAGE: Final = 128
 """Calls that are put together at once."""
 
+_GOES_ON: Final = ("retrying", "unfinished")
+"""Statuses of a call of which more is to be expected."""
+
 
 class Call(Struct):
     """
@@ -105,6 +108,11 @@ class Calls(Sequence[Call]):
     def __reversed__(self) -> Iterator[Call]:
         return self._walk(back=True)
 
+    def get(self, call_id: str) -> Call | None:
+        """The call with that id, if there is one."""
+        key = self._indexed.sure(partial(self._key, call_id))
+        return None if key is None else self.one(key)
+
     def one(self, key: CallKey) -> Call:
         """The call with that place in the order."""
         return self._indexed.sure(lambda: self._read([key]))[0]
@@ -113,41 +121,44 @@ class Calls(Sequence[Call]):
         """Each call as soon as it ended, while the files are read; see `Transcript.stream`."""
         steps = self._indexed.refresh(progress)
         next(steps, None)  # what was known of the files before is now known to be right
-        for keys in self._pages(given=False):
-            yield from self._give(keys)
+        yield from self._rest()
         for ended in steps:
-            yield from self._give(self._indexed.index.not_given(ended), unless="retrying")
-        for keys in self._pages(given=False):
-            yield from self._give(keys)
+            yield from self._give(self._indexed.index.not_given(ended), _GOES_ON)
+        yield from self._rest()
 
     def _count(self) -> int:
         return self._indexed.index.count()
 
     def _walk(self, *, back: bool = False, skip: int = 0, page: int = _PAGE) -> Iterator[Call]:
-        for keys in self._pages(back=back, skip=skip, page=page):
-            yield from self._indexed.sure(partial(self._read, keys))
+        asked: Page | None = Page(None, page, skip=skip, back=back)
+        while asked is not None:
+            asked, calls = self._indexed.sure(partial(self._next, asked))
+            yield from calls
 
-    def _pages(
-        self, *, given: bool = True, back: bool = False, skip: int = 0, page: int = _PAGE
-    ) -> Iterator[list[CallKey]]:
-        """The calls' keys in their order; without *given*, only of those that `_give` did not give."""
-        after: CallKey | None = None
-        while True:
-            asked = Page(after, page, skip=skip, back=back, given=given)
-            keys = self._indexed.sure(partial(self._keys, asked))
-            if not keys:
-                return
-            yield keys
-            after, skip = keys[-1], 0
+    def _next(self, page: Page) -> tuple[Page | None, list[Call]]:
+        """The calls of a page, and the page after it."""
+        keys = self._indexed.index.calls(page)
+        after = page._replace(after=keys[-1], skip=0) if keys else None
+        return after, self._read(keys)
+
+    def _key(self, call_id: str) -> CallKey | None:
+        return self._indexed.index.call(call_id)
 
     def _keys(self, page: Page) -> list[CallKey]:
         return self._indexed.index.calls(page)
 
-    def _give(self, keys: Sequence[CallKey], unless: str | None = None) -> Iterator[Call]:
-        """Read calls and remember that, but of those with a status that is not an end."""
+    def _rest(self) -> Iterator[Call]:
+        """All calls that `_give` did not give as they are now."""
+        page = Page(None, _PAGE, given=False)
+        while keys := self._indexed.sure(partial(self._keys, page)):
+            yield from self._give(keys)
+            page = page._replace(after=keys[-1])
+
+    def _give(self, keys: Sequence[CallKey], unless: tuple[str, ...] = ()) -> Iterator[Call]:
+        """Read calls and remember that, but for those with one of some statuses."""
         for key in keys:
             call = self.one(key)
-            if call.status != unless:
+            if call.status not in unless:
                 self._indexed.index.give(key)
                 yield call
 

@@ -7,8 +7,9 @@ rest of it is only validated. Any other line is read as `lines` reads it, with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -48,41 +49,49 @@ def fast_head(line: bytes) -> Head | None:
     """The head of a line in which nothing is wrong; `None` if it has to be looked at closely."""
     if not line.startswith(_START):
         return None
-    kind = line[len(_START) : line.find(b'"', len(_START))]
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
+    form = _FORMS.get(line[len(_START) : line.find(b'"', len(_START))])
+    if form is None:
         return None
     try:
         if not line.isascii():
             line.decode()  # msgspec leaves text that it skips unchecked
-        found = decoder.decode(line)
+        found = form.decoder.decode(line)
     except (ValueError, RecursionError):
         return None
-    if found.type.encode() != kind or any(getattr(found, key) in _NOTHING for key in NEEDED[found.type]):
+    if found.type != form.type or any(value in _NOTHING for value in form.needed(found)):
         return None
-    return Head(found.type, *(getattr(found, name, None) for name in Head.__struct_fields__[1:]))
+    return Head(*_HEAD(found))
 
 
 _START: Final = b'{"type":"'
 _NOTHING: Final = (None, Raw(b"null"))
+_HEAD: Final = attrgetter(*Head.__struct_fields__)
 _WITH_NOTES: Final = frozenset({"transcript_open"})
 """Types of whose values more is to be said than that they fit."""
 
 
-def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
+class _Form(NamedTuple):
+    """How lines of a type are decoded, and what of them must be there."""
+
+    type: str
+    decoder: msgspec.json.Decoder[Any]
+    needed: Callable[[Any], tuple[Any, ...]]
+
+
+def _form(kind: str) -> _Form:
     typed = {
-        key: kinds[0] if len(kinds) == 1 else float
+        key: kinds[0] | None if len(kinds) == 1 else float | None
         for key, (_, kinds) in FIELDS.items()
         if kind != "message" or key in ENVELOPE
     }
-    fields = {**typed, **{key: Raw for key in NEEDED[kind] if key not in typed}}
-    members = [
-        (key, value | None if isinstance(value, type) and value is not Raw else value, None)
-        for key, value in fields.items()
-    ]
-    return msgspec.json.Decoder(msgspec.defstruct(f"{kind}_head", [("type", str), *members]))
+    raw = {key: Raw for key in NEEDED[kind] if key not in typed}
+    absent = {key: None for key in Head.__struct_fields__ if key not in {*typed, "type"}}
+    members: list[Any] = [("type", str), *((key, value, None) for key, value in {**typed, **raw}.items())]
+    struct = msgspec.defstruct(f"{kind}_head", members, namespace=absent)
+    needed = attrgetter("type", *NEEDED[kind])  # with one that is always there, it gives a tuple
+    return _Form(kind, msgspec.json.Decoder(struct), needed)
 
 
-_DECODERS: Final[Mapping[bytes, msgspec.json.Decoder[Any]]] = {
-    kind.encode(): _decoder(kind) for kind in NEEDED if kind not in _WITH_NOTES
+_FORMS: Final[Mapping[bytes, _Form]] = {
+    kind.encode(): _form(kind) for kind in NEEDED if kind not in _WITH_NOTES
 }

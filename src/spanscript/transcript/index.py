@@ -38,6 +38,9 @@ hash. `lines`: entries by call; `began` is the timestamp of those that tell when
 are bytes, for JSON can hold surrogates; they sort as texts do.
 """
 
+PATIENCE: Final = 5.0
+"""Seconds to wait for another process that is writing to the same index."""
+
 _STATEMENTS: Final = tuple(map(str.strip, SCHEMA.split(";")))
 
 _NAMED: Final = ("message", "system_prompt", "tool_schemas")
@@ -113,7 +116,9 @@ class Index:
         self._numbers: dict[str, int] = {}
         self._named: list[tuple[Any, ...]] = []
         self._lines: list[tuple[Any, ...]] = []
-        self._base = sqlite3.connect(database, timeout=10, isolation_level=None, check_same_thread=False)
+        self._base = sqlite3.connect(
+            database, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
         try:
             self._prepare()
         except BaseException:

@@ -24,6 +24,7 @@ from spanscript.transcript.lines import (
     Place,
     Problem,
     StaleError,
+    TranscriptError,
     files_of,
     open_file,
     raw_lines,
@@ -101,38 +102,40 @@ class Indexed:
             yield from self._refresh(files, progress)
         except sqlite3.Error as error:
             self._replace(error)
-            yield from self._refresh(files, progress)
+            try:
+                yield from self._refresh(files, progress)
+            except sqlite3.Error as again:
+                raise _told(again) from again
 
-    def sure(self, ask: Callable[[], _T]) -> _T:
+    def sure(self, ask: Callable[[], _T], tries: int = 2) -> _T:
         """
-        An answer; if the index is found to be wrong, the one after it was made anew.
+        An answer. If the index is found to be wrong, the one after it was read on, or else made anew.
 
         Raises:
-            TranscriptError: What *ask* raises. The files change all the time.
+            TranscriptError: What *ask* raises. The files change all the time, or no index can be written.
         """
         try:
             return ask()
         except (StaleError, sqlite3.Error) as error:
-            if self._path is None:
-                raise
-            if isinstance(error, StaleError):
-                self._forget(error.place)
-            else:
-                self._replace(error)
-            for _ in self.refresh():
-                pass
-            return ask()
+            if tries == 0 or self._path is None:
+                raise _told(error) from error
+            self._repair(error, anew=tries == 1)
+        return self.sure(ask, tries - 1)
+
+    def _repair(self, error: Exception, *, anew: bool) -> None:
+        if isinstance(error, sqlite3.Error):
+            self._replace(error)
+        elif anew:
+            with self.index.transaction():
+                self.index.forget(list(self.index.files))
+        for _ in self.refresh():  # if the files were rotated, say, that is all
+            pass
 
     def _replace(self, error: sqlite3.Error) -> None:
         """Go on with an index without a name, after an error of the one that was kept."""
         if self._home is not None:
             homes.discard(self._home, error)
         self.index, self._home = Index(), None
-
-    def _forget(self, place: Place | None) -> None:
-        wrong = [n for n, path in self.index.files.items() if place is None or path == place.file]
-        with self.index.transaction():
-            self.index.forget(wrong)
 
     # Reading what is new
 
@@ -274,6 +277,13 @@ class _Batch:
         first = None if tally.first is None else msgspec.json.encode(tally.first).decode()
         about = str(now.st_ino), now.st_mtime_ns, self.end, self._lines
         return (*about, *_looks(stream, self.end), tally.entries, tally.known, tally.problems, first)
+
+
+def _told(error: Exception) -> Exception:
+    """An error as users of this module know it."""
+    if isinstance(error, sqlite3.Error):
+        return TranscriptError(f"the index of the transcript cannot be read or written: {error}")
+    return error
 
 
 def _take_state(states: dict[int, _State], name: bytes, stream: BinaryIO) -> _State | None:

@@ -9,7 +9,7 @@ need not be read again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from spanscript.transcript import resolve
 from spanscript.transcript.calls import Call, Calls
@@ -95,7 +95,7 @@ class Transcript:
         """
         return self._calls.stream(progress)
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Calls:
         """All calls in the order in which they began; each is read when it is asked for, and not kept."""
         return self._calls
 
@@ -114,9 +114,9 @@ class Transcript:
             raise TranscriptError("the transcript holds no calls")
         if name == "last":
             return self._calls[-1]
-        exact = index.call(name)
+        exact = self._calls.get(name)
         if exact is not None:
-            return self._calls.one(exact)
+            return exact
         count, found = index.with_id(name.lower(), 5) if name else (0, [])
         if not count:
             raise TranscriptError(f"no call's id begins with {name!r}; `spanscript ls` lists the calls")
