@@ -95,7 +95,7 @@ class Calls(Sequence[Call]):
             wanted = range(len(self))[at]
             first, last = min(wanted, default=0), max(wanted, default=-1)
             part = list(islice(self._walk(skip=first), last + 1 - first))
-            return [part[number - first] for number in wanted]
+            return [part[number - first] for number in wanted if number - first < len(part)]
         found = self._walk(back=at < 0, skip=at if at >= 0 else -1 - at, page=1)
         call = next(found, None)
         if call is None:

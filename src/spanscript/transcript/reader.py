@@ -109,21 +109,19 @@ class Transcript:
         return self._indexed.sure(lambda: self._find(name))
 
     def _find(self, name: str) -> Call:
-        index = self._indexed.index
-        if not index.count():
+        last = self._calls[-1:] if name == "last" else []
+        found = last[0] if last else self._calls.get(name)
+        if found is not None:
+            return found
+        if not self._calls:
             raise TranscriptError("the transcript holds no calls")
-        if name == "last":
-            return self._calls[-1]
-        exact = self._calls.get(name)
-        if exact is not None:
-            return exact
-        count, found = index.with_id(name.lower(), 5) if name else (0, [])
+        count, keys = self._indexed.index.with_id(name.lower(), 5) if name else (0, [])
         if not count:
             raise TranscriptError(f"no call's id begins with {name!r}; `spanscript ls` lists the calls")
         if count > 1:
-            ids = ", ".join(key.call_id.decode(errors="replace") for key in found)
+            ids = ", ".join(key.call_id.decode(errors="replace") for key in keys)
             raise TranscriptError(f"{count} calls' ids begin with {name!r}: {ids}{' …' if count > 5 else ''}")
-        return self._calls.one(found[0])
+        return self._calls.one(keys[0])
 
     def request(self, call: Call, attempt: int | None = None) -> Entry:
         """
