@@ -54,20 +54,15 @@ VIEWS: Final = ("calls", "attempts", "messages", "entries")
 
 def statements(files: Sequence[str]) -> Iterator[str]:
     """What makes the views over some files. Nothing is read before a view is asked."""
-    names = ", ".join(_quoted(pattern(file)) for file in files)
-    yield (
-        "CREATE VIEW _lines AS SELECT json AS entry, json->>'$.type' AS type, filename AS file"
-        f" FROM read_ndjson_objects([{names}], ignore_errors = true, filename = true,"
-        f" maximum_object_size = {LINE_LIMIT}) WHERE json_type(json, '$.type') = 'VARCHAR'"
-    )
+    yield f"CREATE VIEW _lines AS {_lines(files)}"
     rest = json.dumps(dict.fromkeys(sorted(ENVELOPE)))
-    own = f"coalesce(entry->'$.message', json_merge_patch(entry, {_quoted(rest)}))"
-    yield f"CREATE VIEW entries AS {_select(_COMMON, 'type', 'entry', 'file')}"
-    messages = _select({**_MESSAGE, **_COMMON}, f"{own} AS message")
-    yield f"CREATE VIEW messages AS SELECT * FROM ({messages} WHERE type = 'message') WHERE hash IS NOT NULL"
-    yield _of_attempts("_requests", {**_REQUEST}, "type = 'provider_call_request'")
-    outcomes = "type IN ('provider_call_response', 'provider_call_error')"
-    yield _of_attempts("_outcomes", {"status": "VARCHAR", "model": "VARCHAR", **_OUTCOME}, outcomes)
+    own = f"coalesce(line->'$.message', json_merge_patch(line::JSON, {_quoted(rest)}))"
+    yield f"CREATE VIEW entries AS {_select(_COMMON, (), 'line::JSON AS entry', 'file')}"
+    messages = _select({**_MESSAGE, **_COMMON}, ("message",), f"{own} AS message")
+    yield f"CREATE VIEW messages AS SELECT * EXCLUDE (type) FROM ({messages}) WHERE hash IS NOT NULL"
+    yield _of_attempts("_requests", _REQUEST, "provider_call_request")
+    outcome = {**_columns(VARCHAR="status model"), **_OUTCOME}
+    yield _of_attempts("_outcomes", outcome, "provider_call_response", "provider_call_error")
     yield _attempts()
     yield _calls()
 
@@ -77,21 +72,60 @@ def pattern(path: str) -> str:
     return re.sub(r"([\[*?])", r"[\1]", path)
 
 
+def _lines(files: Sequence[str]) -> str:
+    """
+    Every line as text, and its type if it is an object with one.
+
+    Read as CSV of a single column: DuckDB's reader of JSON takes no line with a lone surrogate, and needs
+    memory for the longest line that there may be. No line of JSON holds the byte 1.
+    """
+    names = ", ".join(_quoted(pattern(file)) for file in files)
+    return (
+        f"SELECT line, {_type('line')} AS type, file"
+        f" FROM (SELECT {_readable('line')} AS line, filename AS file FROM read_csv([{names}],"
+        " columns = {'line': 'VARCHAR'}, auto_detect = false, header = false,"
+        " delim = '\x01', new_line = '\\n',"
+        " quote = '', escape = '', comment = '', strict_mode = false, ignore_errors = true, filename = true,"
+        f" max_line_size = {LINE_LIMIT}, buffer_size = {LINE_LIMIT + 1}))"
+    )
+
+
+def _type(line: str) -> str:
+    """
+    The type of a line, whole or not; null if it has none.
+
+    It comes first: so no JSON is parsed, which takes memory for some thousand lines at once.
+    """
+    first = f"""nullif(regexp_extract({line}, '^\\{{"type":"([a-z_]+)"', 1), '')"""
+    parsed = f"CASE WHEN TRY(json_type({line}, '$.type')) = 'VARCHAR' THEN {line}->>'$.type' END"
+    return f"""CASE WHEN {line} LIKE '{{"type":"%' THEN coalesce({first}, {parsed}) ELSE {parsed} END"""
+
+
+def _readable(line: str) -> str:
+    """Text without the lone surrogates that make it no JSON to DuckDB."""
+    mended = f"regexp_replace({line}, '(?i)\\\\u(d[89a-f][0-9a-f]{{2}})', '\\\\ufffd', 'g')"
+    return f"CASE WHEN {line} ILIKE '%\\ud%' AND NOT json_valid({line}) THEN {mended} ELSE {line} END"
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _select(columns: _Columns, *more: str) -> str:
-    """Each line's keys as columns, parsed once."""
-    found = f"json_transform(entry, {_quoted(json.dumps(columns))})"
-    return f"SELECT {', '.join([*more, f'unnest({found})'])} FROM _lines"
-
-
-def _of_attempts(view: str, columns: _Columns, where: str) -> str:
-    """One line for each attempt: of several, the first."""
-    lines = _select({**_KEY, **_SAID, **_COMMON, **columns}, "type")
+def _select(columns: _Columns, types: Sequence[str] = (), *more: str) -> str:
+    """The keys of whole lines as columns; of those of some types, or of all."""
+    where = f"type IN ({', '.join(map(_quoted, types))})" if types else "type IS NOT NULL"
+    found = f"TRY(json_transform(line, {_quoted(json.dumps(columns))}))"
     return (
-        f"CREATE VIEW {view} AS SELECT * FROM ({lines} WHERE {where})"
+        f"SELECT {', '.join(['type', *more, 'unnest(found)'])}"
+        f" FROM (SELECT *, {found} AS found FROM _lines WHERE {where}) WHERE found IS NOT NULL"
+    )
+
+
+def _of_attempts(view: str, columns: _Columns, *types: str) -> str:
+    """One line for each attempt: of several, the first."""
+    lines = _select({**_KEY, **_SAID, **_COMMON, **columns}, types)
+    return (
+        f"CREATE VIEW {view} AS SELECT * FROM ({lines})"
         " WHERE call_id IS NOT NULL AND attempt IS NOT NULL"
         " QUALIFY row_number() OVER (PARTITION BY call_id, attempt ORDER BY timestamp, writer, seq) = 1"
     )

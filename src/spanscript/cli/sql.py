@@ -9,11 +9,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from importlib.util import find_spec
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from spanscript._exchange import Json
 from spanscript.cli import _source, _views
 from spanscript.cli._table import Cell, print_table
 from spanscript.cli._text import clean
@@ -26,7 +28,10 @@ EXAMPLE: Final = (
     'spanscript sql "select model, count(*), sum(output_tokens) from calls group by all" --dir ./run'
 )
 
-_MEMORY: Final = "1GB"
+_MEMORY: Final = "2GB"
+_THREADS: Final = 4
+"""Each needs memory for thousands of lines at once."""
+
 _ROWS: Final = 1000
 """Rows of a table for people."""
 
@@ -91,6 +96,7 @@ def _database(files: Sequence[str], args: argparse.Namespace) -> Iterator[DuckDB
         try:
             with duckdb.connect(":memory:") as base:
                 _set(base, "memory_limit", args.memory)
+                _set(base, "threads", min(_THREADS, os.cpu_count() or 1))
                 _set(base, "temp_directory", spill)
                 _set(base, "preserve_insertion_order", value=False)
                 for statement in _views.statements(files):
@@ -140,10 +146,10 @@ def _print_json(columns: Sequence[tuple[str, str]], rows: Iterator[Sequence[Any]
     before = "["
     for row in rows:
         record = {
-            name: json.loads(value) if kind == "JSON" and value is not None else value
+            name: json.loads(value) if kind == "JSON" and value is not None else _json_value(value)
             for (name, kind), value in zip(columns, row, strict=True)
         }
-        text = json.dumps(record, default=_plain).replace("\x7f", "\\u007f")
+        text = json.dumps(record).replace("\x7f", "\\u007f")
         print(f"{before}\n  {text}", end="")
         before = ","
     print("[]" if before == "[" else "\n]")
@@ -161,13 +167,25 @@ def _cell(value: Any) -> Cell:
         return str(value).lower()
     if value is None or isinstance(value, (str, int, float)):
         return value
-    return json.dumps(value, default=_plain) if isinstance(value, (list, dict)) else str(_plain(value))
+    plain = _json_value(value)
+    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON has not, in JSON. Times are UTC."""
-    if isinstance(value, datetime):
-        return f"{value.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value.isoformat() if isinstance(value, (date, time)) else str(value)
+def _json_value(value: Any) -> Json:
+    """What DuckDB gives, as JSON has it: times in ISO 8601 (UTC), intervals in seconds, others as text."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    return next((write(value) for kind, write in _WRITE if isinstance(value, kind)), str(value))
+
+
+_WRITE: Final[tuple[tuple[type, Callable[[Any], Json]], ...]] = (
+    (datetime, lambda value: f"{value.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"),
+    (date, date.isoformat),
+    (timedelta, timedelta.total_seconds),
+)
