@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, overload
 from msgspec import Struct, field
 
 from spanscript._exchange import Json
+from spanscript.transcript import summary
 from spanscript.transcript.index import OF_CALLS, CallKey, Page
 from spanscript.transcript.indexing import Indexed, Progress
 from spanscript.transcript.lines import Entry, Place, StaleError, TranscriptError, entry_at, open_file
@@ -40,12 +41,14 @@ class Call(Struct):
         call_id: Its UUID.
         requests, outcomes: By attempt, from 0. An attempt without an outcome did not live to its end.
         interpreted: What the app made of the answer, if it says so.
+        annotations: What the app said of the call, in the order of the lines.
     """
 
     call_id: str
     requests: dict[int, Entry] = field(default_factory=dict)
     outcomes: dict[int, Entry] = field(default_factory=dict)
     interpreted: Entry | None = None
+    annotations: list[Entry] = field(default_factory=list)
 
     @property
     def attempts(self) -> list[int]:
@@ -75,6 +78,10 @@ class Call(Struct):
         outcomes = (self.outcomes[n] for n in sorted(self.outcomes, reverse=True))
         lines = chain((self.requests[n] for n in sorted(self.requests)), outcomes)
         return next((value for entry in lines if (value := entry.get(key)) is not None), None)
+
+    def as_dict(self) -> dict[str, Json]:
+        """What is known of it in brief, as `spanscript ls --json` lists calls."""
+        return summary.of_call(self)
 
 
 class Calls(Sequence[Call]):
@@ -186,6 +193,8 @@ def _add(call: Call, entry: Entry) -> None:
     """Of several entries of one attempt the first stays, of interpretations the last."""
     if entry.type == "interpreted_response":
         call.interpreted = entry
+    elif entry.type == "annotation":
+        call.annotations.append(entry)
     else:
         among = call.requests if entry.type == "provider_call_request" else call.outcomes
         among.setdefault(entry.get("attempt"), entry)

@@ -45,7 +45,7 @@ _STATEMENTS: Final = tuple(map(str.strip, SCHEMA.split(";")))
 
 _NAMED: Final = ("message", "system_prompt", "tool_schemas")
 _BEGINNINGS: Final = ("provider_call_request", "provider_call_response", "provider_call_error")
-OF_CALLS: Final = (*_BEGINNINGS, "interpreted_response")
+OF_CALLS: Final = (*_BEGINNINGS, "interpreted_response", "annotation")
 """Types of the entries that are found by their `call_id`."""
 
 _SETTINGS: Final = (
@@ -153,7 +153,7 @@ class Index:
             kind = _NAMED.index(head.type)
             key, writer = _bytes(head.hash), _bytes(head.writer)
             self._named.append((key, kind, file, place.offset, place.line, writer))
-        elif head.type in OF_CALLS:
+        elif head.type in OF_CALLS and head.call_id is not None:  # an annotation need not be of a call
             began = head.timestamp if head.type in _BEGINNINGS else None
             self._lines.append((_bytes(head.call_id), file, place.offset, place.line, _bytes(began)))
 

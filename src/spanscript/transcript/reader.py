@@ -16,6 +16,7 @@ from spanscript.transcript.calls import Call, Calls
 from spanscript.transcript.contents import VALUES, Contents, Rebuilt, rebuild
 from spanscript.transcript.indexing import Indexed, Progress
 from spanscript.transcript.lines import Entry, Problem, TranscriptError, read, read_at
+from spanscript.transcript.recorded import RecordedCall
 
 __all__ = ["Call", "Entry", "Problem", "Rebuilt", "Transcript", "TranscriptError", "read"]
 
@@ -122,6 +123,15 @@ class Transcript:
             ids = ", ".join(key.call_id.decode(errors="replace") for key in keys)
             raise TranscriptError(f"{count} calls' ids begin with {name!r}: {ids}{' …' if count > 5 else ''}")
         return self._calls.one(keys[0])
+
+    def call(self, name: str) -> RecordedCall:
+        """
+        The call that `find` finds, with all that it sent and got.
+
+        Raises:
+            TranscriptError: There is none, or more than one (the text names them).
+        """
+        return RecordedCall(self, self.find(name))
 
     def request(self, call: Call, attempt: int | None = None) -> Entry:
         """
