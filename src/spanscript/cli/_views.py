@@ -24,12 +24,12 @@ def _columns(**names: str) -> dict[str, str]:
 
 
 _COMMON: Final = _columns(TIMESTAMP="timestamp", VARCHAR="writer trace_id span_id", BIGINT="seq")
-_SAID: Final = _columns(JSON="iteration", VARCHAR="trace_id span_id")
+_SAID: Final = _columns(JSON="iteration", VARCHAR="stage trace_id span_id")
 """What request and outcome both say."""
 
 _REQUEST: Final = {
-    **_columns(VARCHAR="stage model provider dialect client url", BOOLEAN="stream"),
-    **_columns(JSON="max_tokens temperature tool_choice", VARCHAR="tool_format"),
+    **_columns(VARCHAR="model provider dialect client url", BOOLEAN="stream"),
+    **_columns(DOUBLE="rate_limit_wait_ms", JSON="max_tokens temperature tool_choice", VARCHAR="tool_format"),
     **_columns(BIGINT="native_tool_count message_count prompt_chars body_bytes"),
     **_columns(VARCHAR="system_prompt tool_schemas context body_sha256"),
 }
@@ -40,13 +40,13 @@ _USAGE: Final = {
 }
 _OUTCOME: Final = {
     **_FAILURE,
-    **_columns(BOOLEAN="retryable truncated", DOUBLE="retry_after_ms response_ms first_chunk_ms"),
+    **_columns(BOOLEAN="retryable truncated empty", DOUBLE="retry_after_ms response_ms first_chunk_ms"),
     **_columns(BIGINT="http_status", VARCHAR="response_id request_id text thinking refusal"),
     **_columns(JSON="tool_calls parts choices finish_reasons extras"),
     **_USAGE,
 }
 _OF_CALL: Final = ("provider", "dialect", "client", "url", "stream", "trace_id", "iteration", "stage")
-_MESSAGE: Final = _columns(VARCHAR="hash parent role content", JSON="iteration")
+_MESSAGE: Final = _columns(VARCHAR="hash parent role content stage", JSON="iteration")
 _KEY: Final = _columns(VARCHAR="call_id", BIGINT="attempt")
 
 VIEWS: Final = ("calls", "attempts", "messages", "entries")

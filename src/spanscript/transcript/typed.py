@@ -119,6 +119,7 @@ class ProviderCallRequest(AnyEntry, frozen=True, kw_only=True):
     tool_format: str | None = None
     native_tool_count: int | None = None
     message_count: int | None = None
+    rate_limit_wait_ms: float | None = None
     prompt_chars: int | None = None
     system_prompt: str | None = None
     tool_schemas: str | None = None
@@ -158,6 +159,7 @@ class ProviderCallResponse(AnyEntry, frozen=True, kw_only=True):
     response_ms: float | None = None
     first_chunk_ms: float | None = None
     truncated: bool | None = None
+    empty: bool | None = None
     extras: Json = None
 
 
@@ -187,6 +189,14 @@ class Stage(AnyEntry, frozen=True, kw_only=True):
     name: Json = None
 
 
+class Annotation(AnyEntry, frozen=True, kw_only=True):
+    """Something that the app says happened, with fields of its own; of a call, if it says so."""
+
+    event: str
+    call_id: str | None = None
+    fields: Json = None
+
+
 class Gap(AnyEntry, frozen=True, kw_only=True):
     """So many entries could not be written before this one."""
 
@@ -204,6 +214,7 @@ TYPES: Final[Mapping[str, type[AnyEntry]]] = {
     "provider_call_error": ProviderCallError,
     "interpreted_response": InterpretedResponse,
     "stage": Stage,
+    "annotation": Annotation,
     "gap": Gap,
 }
 _NOT_KEYS: Final = frozenset({"file", "line", "offset", "more"})
