@@ -258,6 +258,8 @@ def _cases(directory: Path) -> Iterator[tuple[str, Measured]]:
     with live.open("ab") as file:
         file.writelines(_more())
     yield "`show last`, after 10 MB were appended", measure(_PROGRAM, "show", "last", *place)
+    query = "select model, status, count(*), sum(output_tokens) from calls group by all"
+    yield "`sql`: calls and tokens by model and status", measure(_PROGRAM, "sql", query, *place)
     yield "`check`", measure(_PROGRAM, "check", *place)
 
 

@@ -57,14 +57,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what a query finds. Lines that cannot be read are told of, as by every command."""
-    query = _SCHEMA if args.schema else _query(args)
-    files = [os.path.realpath(file) for file in files_of(_source.path_of(args))]
+    if args.schema:
+        _answer([os.devnull], _SCHEMA, args)
+        return 0
+    _answer([os.path.realpath(file) for file in files_of(_source.path_of(args))], _query(args), args)
+    sys.stdout.flush()
+    return _source.code_after(_source.load(args))
+
+
+def _answer(files: Sequence[str], query: str, args: argparse.Namespace) -> None:
     with _database(files, args) as base:
         columns, rows = _asked(base, query)
         show = _print_json if args.json else _print_csv if args.csv else _print_table
         show(columns, rows)
-    sys.stdout.flush()
-    return 0 if args.schema else _source.code_after(_source.load(args))
 
 
 _SCHEMA: Final = (
