@@ -23,7 +23,7 @@ from spanscript.transcript import lines, typed
 from spanscript.transcript.typed import AnyEntry, Message, ProviderCallError
 
 PAGE = ROOT / "docs" / "python.md"
-PROGRAM = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+PROGRAM = re.compile(r"```python\n(.*?)```\n\nprints\n\n```text\n(.*?)```", re.DOTALL)
 
 
 def save(tmp_path, data: bytes):
@@ -222,6 +222,6 @@ if __name__ == "__main__":
         text = PAGE.read_text()
         for program, prints in programs():
             text = text.replace(
-                f"{program}```\n\n```text\n{prints}", f"{program}```\n\n```text\n{printed(program)}"
+                f"{program}```\n\nprints\n\n```text\n{prints}", f"{program}```\n\nprints\n\n```text\n{printed(program)}"
             )
         PAGE.write_text(text)
