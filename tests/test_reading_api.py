@@ -222,6 +222,7 @@ if __name__ == "__main__":
         text = PAGE.read_text()
         for program, prints in programs():
             text = text.replace(
-                f"{program}```\n\nprints\n\n```text\n{prints}", f"{program}```\n\nprints\n\n```text\n{printed(program)}"
+                f"{program}```\n\nprints\n\n```text\n{prints}",
+                f"{program}```\n\nprints\n\n```text\n{printed(program)}",
             )
         PAGE.write_text(text)

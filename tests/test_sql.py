@@ -7,6 +7,10 @@ import io
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from docs import ROOT, SAMPLE
@@ -294,6 +298,23 @@ def test_values_of_every_kind(run):
     code, out, _ = run("sql", query, "--csv")
     assert code == 0
     assert len(next(csv.reader(out.splitlines()[1:]))) == 13
+
+
+def test_an_interrupt_ends_it(tmp_path):
+    query = "select count(*) from range(1000000) a, range(1000000) b"
+    code = "import sys; from spanscript.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "sql", query, "--dir", str(SAMPLE)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"TMPDIR": str(tmp_path)}
+    ) as process:
+        while not list(tmp_path.iterdir()):  # what the query may spill into
+            time.sleep(0.01)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_for_people_is_short(run):

@@ -35,6 +35,9 @@ _THREADS: Final = 4
 _ROWS: Final = 1000
 """Rows of a table for people."""
 
+_INTERRUPTED: Final = "Query interrupted"
+"""What DuckDB makes of an interrupt."""
+
 _FETCHED: Final = 500
 """Rows that are fetched at once."""
 
@@ -111,6 +114,10 @@ def _database(files: Sequence[str], args: argparse.Namespace) -> Iterator[DuckDB
                     _set(base, "enable_external_access", value=False)
                 _set(base, "lock_configuration", value=True)
                 yield base
+        except RuntimeError as error:
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         except duckdb.Error as error:
             said = str(error).partition("\n\n")[0]  # then it shows the query
             raise TranscriptError(f"DuckDB: {' '.join(said.split())}") from error
