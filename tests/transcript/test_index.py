@@ -359,6 +359,16 @@ def test_two_readers_make_it_together(run, monkeypatch):
     assert told(run) == truth(run, monkeypatch)
 
 
+def test_what_another_process_has_found_is_looked_for(run, monkeypatch):
+    transcript = Transcript(run)
+    for name in ("rotated", "appended"):
+        CHANGES[name](run)
+    other = Transcript(run)
+
+    assert list(transcript.calls()) == list(other.calls()) == truth(run, monkeypatch)["calls"]
+    assert (run / INDEX).exists()
+
+
 def test_a_reader_that_was_stopped_is_taken_over_from(run, monkeypatch):
     (run / INDEX).unlink()
     stopped = Transcript.unread(run).stream()

@@ -26,23 +26,17 @@ class Head(Struct, frozen=True):
     writer: str | None = None
     hash: str | None = None
     call_id: str | None = None
-    status: str | None = None
 
 
 def head_of(entry: Entry) -> Head:
     """The head of an entry that was read as a whole."""
-    return Head(entry.type, *(_text(entry, name) for name in Head.__struct_fields__[1:]))
+    return Head(entry.type, *map(entry.get, Head.__struct_fields__[1:]))
 
 
 def read_head(place: Place, line: bytes | Problem) -> Iterator[Head | Problem]:
     """The head of any line, and every problem that `judged` tells of it."""
     for item in judged(place, line):
         yield head_of(item) if isinstance(item, Entry) else item
-
-
-def _text(entry: Entry, name: str) -> str | None:
-    value = entry.get(name)
-    return value if isinstance(value, str) else None  # of a message, `status` may be its own
 
 
 def fast_head(line: bytes) -> Head | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from spanscript.transcript.heads import Head, head_of
-from spanscript.transcript.lines import NEEDED, Entry, Place, Problem
+from spanscript.transcript.lines import NEEDED, Entry, Place, Problem, StaleError
 
 APPLICATION: Final = 0x5350414E
 VERSION: Final = 1
@@ -197,6 +197,11 @@ class Index:
             " FROM lines GROUP BY call_id"
         )
 
+    def forget_all(self) -> None:
+        """Forget everything. Within a transaction."""
+        for table in ("named", "lines", "calls", "files"):
+            self._base.execute(f"DELETE FROM {table}")  # noqa: S608  # ours
+
     def _prepare(self) -> None:
         for statement in (*_SETTINGS, _GIVEN):
             self._base.execute(statement)
@@ -281,8 +286,10 @@ class Index:
 
     def _sorted(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         for row in rows:
-            if row[0] not in self.files or not all(type(number) is int and number >= 0 for number in row[:3]):
+            if not all(type(number) is int and number >= 0 for number in row[:3]):
                 raise sqlite3.DatabaseError("a place that can be none")
+            if row[0] not in self.files:  # another process has found a new file, which we are to look for
+                raise StaleError
         return sorted(rows, key=lambda row: (self.order[row[0]], row[1]))
 
     def _place(self, row: tuple[Any, ...]) -> Place:

@@ -127,7 +127,7 @@ class Indexed:
             self._replace(error)
         elif anew:
             with self.index.transaction():
-                self.index.forget(list(self.index.files))
+                self.index.forget_all()
         for _ in self.refresh():  # if the files were rotated, say, that is all
             pass
 
