@@ -435,6 +435,19 @@ def test_a_call_of_which_more_comes_is_given_again(tmp_path):
     assert found == [(IDS[0], "error"), (IDS[0], "ok"), (IDS[1], "retrying")]
 
 
+def test_annotations_are_of_their_call_or_of_none(tmp_path, monkeypatch):
+    writer = SpecWriter()
+    writer.request(IDS[0], 0, compact(chat(1)))
+    writer.line("annotation", event="hit", call_id=IDS[0])
+    writer.line("annotation", event="alone")
+    writer.line("annotation", event="again", call_id=IDS[0])
+    (tmp_path / LIVE).write_bytes(writer.bytes())
+
+    assert told(tmp_path) == truth(tmp_path, monkeypatch)
+    (call,) = Transcript(tmp_path).calls()
+    assert [entry.get("event") for entry in call.annotations] == ["hit", "again"]
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_progress(run, kept):
     if not kept:
