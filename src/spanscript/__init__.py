@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     from spanscript._words import stage as stage
     from spanscript.config import Settings as Settings
     from spanscript.instrumentor import instrument as instrument
+    from spanscript.transcript.lines import Problem as Problem
+    from spanscript.transcript.lines import TranscriptError as TranscriptError
     from spanscript.transcript.processor import TranscriptProcessor as TranscriptProcessor
+    from spanscript.transcript.reader import Transcript as Transcript
+    from spanscript.transcript.typed import TranscriptWarning as TranscriptWarning
+    from spanscript.transcript.typed import read as read
 
 __all__ = [
     "Answer",
@@ -49,11 +54,15 @@ __all__ = [
     "CallProgress",
     "CallStart",
     "Interpreted",
+    "Problem",
     "Settings",
     "Spent",
     "ToolCall",
     "Tools",
+    "Transcript",
+    "TranscriptError",
     "TranscriptProcessor",
+    "TranscriptWarning",
     "Try",
     "Used",
     "__version__",
@@ -64,6 +73,7 @@ __all__ = [
     "iteration",
     "live",
     "rate_limit",
+    "read",
     "retrying",
     "stage",
     "subscribe",
@@ -78,11 +88,15 @@ _HOMES = {
     "CallProgress": "spanscript._subscribers",
     "CallStart": "spanscript._subscribers",
     "Interpreted": "spanscript._interpretation",
+    "Problem": "spanscript.transcript.lines",
     "Settings": "spanscript.config",
     "Spent": "spanscript._usage",
     "ToolCall": "spanscript._exchange",
     "Tools": "spanscript._offered",
+    "Transcript": "spanscript.transcript.reader",
+    "TranscriptError": "spanscript.transcript.lines",
     "TranscriptProcessor": "spanscript.transcript.processor",
+    "TranscriptWarning": "spanscript.transcript.typed",
     "Try": "spanscript._retrying",
     "Used": "spanscript._usage",
     "__version__": "spanscript._version",
@@ -93,6 +107,7 @@ _HOMES = {
     "iteration": "spanscript._words",
     "live": "spanscript._live",
     "rate_limit": "spanscript._limits",
+    "read": "spanscript.transcript.typed",
     "retrying": "spanscript._retrying",
     "stage": "spanscript._words",
     "subscribe": "spanscript._subscribers",

@@ -489,9 +489,13 @@ def test_forged_requests_are_refused(tmp_path, monkeypatch, data, says):
 def test_a_file_that_changes_under_the_reader_is_told(tmp_path):
     path = save(tmp_path, sample()[0].bytes())
     transcript = Transcript(path)
+    call = transcript.find("last")
     path.write_bytes(b"{}\n" * 20)
     with pytest.raises(TranscriptError, match="changed"):
-        transcript.request(transcript.find("last"))
+        transcript.request(call)
+    with pytest.raises(TranscriptError, match="holds no calls"):
+        transcript.find("last")
+    assert transcript.problems == 20
 
 
 # Check

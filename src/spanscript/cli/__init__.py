@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "replay": "print the exact request body of a call, or send it again",
     "export": "write calls for fine-tuning, evals or people, or send them as spans",
     "anonymize": "copy a transcript without what was said in it",
+    "sql": "ask a transcript in SQL, by DuckDB",
     "check": "verify every line, hash, parent and request body",
     "doctor": "say what is installed, hooked and switched on",
     "demo": "run an example agent against a small provider on this machine",

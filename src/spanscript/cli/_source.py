@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from spanscript.cli._progress import bar
 from spanscript.cli._text import clean
 from spanscript.config import SPANSCRIPT_DIR
 from spanscript.transcript.lines import FILES, Problem, TranscriptError
@@ -61,7 +62,8 @@ def load(args: argparse.Namespace) -> Transcript:
     Raises:
         TranscriptError: There is none, or nothing in it could be read.
     """
-    transcript = Transcript(path_of(args))
+    with bar("reading") as show:
+        transcript = Transcript(path_of(args), show)
     require_entries(transcript, path_of(args))
     return transcript
 

@@ -48,7 +48,7 @@ class Check:
         self.transcript = Transcript()
         self._path = path
         self._writers: dict[str, _Numbers] = {}
-        self._seen: dict[tuple[str, str, int], str] = {}
+        self._seen: set[int] = set()
         self._parents: list[tuple[str, Problem]] = []
         self._blobs = Used(path)
 
@@ -101,11 +101,16 @@ class Check:
             self._parents.append((parent, lost))
 
     def _once(self, entry: Entry) -> Iterator[Problem]:
-        role = "request" if entry.type == _REQUEST else "outcome"
-        key = role, entry.get("call_id"), entry.get("attempt")
-        first = self._seen.setdefault(key, entry.where)
+        name, attempt = entry.get("call_id"), entry.get("attempt")
+        key = hash((entry.type == _REQUEST, name, attempt))  # a number, for there may be millions
+        if key not in self._seen:
+            self._seen.add(key)
+            return
+        call = self.transcript.calls().get(name) or Call(name)
+        role, entries = ("request", call.requests) if entry.type == _REQUEST else ("outcome", call.outcomes)
+        first = entries.get(attempt, entry).where
         if first != entry.where:
-            reason = f"a second {role} of attempt {key[2]} of call {key[1]}; the first is at {first}"
+            reason = f"a second {role} of attempt {attempt} of call {name}; the first is at {first}"
             yield entry.problem("duplicate", reason)
 
     def _call(self, call: Call) -> Iterator[Problem]:

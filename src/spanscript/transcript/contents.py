@@ -10,7 +10,7 @@ import base64
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -18,7 +18,8 @@ from spanscript import _json
 from spanscript.transcript import resolve
 from spanscript.transcript.conversation import hash_of
 from spanscript.transcript.filling import Blobs
-from spanscript.transcript.lines import Entry, TranscriptError, read_at
+from spanscript.transcript.indexing import Indexed
+from spanscript.transcript.lines import Entry, Place, StaleError, TranscriptError, read_at
 
 BODY_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that the references of one body may stand for. A forged file could repeat them at will."""
@@ -27,15 +28,6 @@ VALUES: Final[Mapping[str, str]] = {"system_prompt": "content", "tool_schemas": 
 """Type of an entry without parent that is named by hash → the key of its value."""
 
 _CACHE_LIMIT: Final = 32 * 1024 * 1024
-
-
-class Place(NamedTuple):
-    """Where an entry stands, and who wrote it."""
-
-    file: str
-    line: int
-    offset: int
-    writer: str | None
 
 
 class Rebuilt(Struct, frozen=True):
@@ -62,22 +54,15 @@ class Contents:
         blobs: Puts base64 back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, indexed: Indexed) -> None:
         self.blobs = Blobs()
-        self._places: dict[tuple[str, str], list[Place]] = {}
+        self._indexed = indexed
         self._cache: dict[tuple[str, str, str | None], Entry] = {}
         self._cached = 0
 
-    def add(self, entry: Entry) -> None:
-        """Remember where an entry with a `hash` stands."""
-        key = entry.type, entry.get("hash")
-        self._places.setdefault(key, []).append(
-            Place(entry.file, entry.line, entry.offset, entry.get("writer"))
-        )
-
     def holds(self, kind: str, name: str) -> bool:
         """Whether there is an entry of that type and hash."""
-        return (kind, name) in self._places
+        return bool(self._indexed.sure(lambda: self._indexed.index.named(kind, name)))
 
     def get(self, kind: str, name: str, writer: str | None = None) -> Entry:
         """
@@ -88,13 +73,12 @@ class Contents:
         Raises:
             TranscriptError: There is none.
         """
-        places = self._places.get((kind, name))
-        if places is None:
-            raise TranscriptError(f"{kind} {name} is missing: its line is lost or in another file")
-        key = kind, name, writer if len(places) > 1 else None
-        if key not in self._cache:
-            self._remember(key, self._best(sorted(places, key=lambda place: place.writer != writer)))
-        return self._cache[key]
+        key = kind, name, writer
+        found = self._cache.get(key)
+        if found is None:
+            found = self._indexed.sure(lambda: self._find(*key))
+            self._remember(key, found)
+        return found
 
     def context(self, name: str | None, writer: str | None = None) -> list[Entry]:
         """
@@ -111,11 +95,17 @@ class Contents:
             name = found[name].get("parent")
         return list(reversed(found.values()))
 
-    def _best(self, places: list[Place]) -> Entry:
-        first = read_at(*places[0][:3])
+    def _find(self, kind: str, name: str, writer: str | None) -> Entry:
+        places = self._indexed.index.named(kind, name)
+        if not places:
+            raise TranscriptError(f"{kind} {name} is missing: its line is lost or in another file")
+        own = (writer or "").encode("utf-8", "surrogatepass")
+        ordered = sorted(places, key=lambda place: place[1] != own)
+        copies = (_named_at(place, kind, name) for place, _ in ordered)
+        first = next(copies)
         if len(places) == 1 or self._is_whole(first):
             return first
-        return next(filter(self._is_whole, (read_at(*place[:3]) for place in places[1:])), first)
+        return next(filter(self._is_whole, copies), first)
 
     def _is_whole(self, entry: Entry) -> bool:
         try:
@@ -129,6 +119,13 @@ class Contents:
             self._cached = 0
         self._cache[key] = entry
         self._cached += sum(map(len, entry.raw.values()))
+
+
+def _named_at(place: Place, kind: str, name: str) -> Entry:
+    entry = read_at(*place)
+    if entry.type != kind or entry.get("hash") != name:
+        raise StaleError(place)
+    return entry
 
 
 def is_intact(entry: Entry) -> bool:

@@ -46,6 +46,10 @@ FIELDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
 _KIND_OF: Final[Mapping[bytes, type]] = {b'"': str, b"t": bool, b"f": bool, b"[": list, b"{": dict}
 """First character of a JSON value → its type; of numbers more has to be seen."""
 
+_OF_ENVELOPE: Final = {key: value for key, value in FIELDS.items() if key in ENVELOPE}
+_DIGITS: Final = 1000
+"""Shorter integers are read by any Python."""
+
 _CALL = ("call_id", "attempt")
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "transcript_open": ("version",),
@@ -192,7 +196,10 @@ def entry_at(stream: BinaryIO, place: Place) -> Entry:
     Raises:
         StaleError: It stands there no more.
     """
-    stream.seek(place.offset)
+    try:
+        stream.seek(place.offset)
+    except OSError as error:  # no file is so long
+        raise StaleError(place) from error
     found = judged(place, stream.readline(LINE_LIMIT + 1))
     entry = next((item for item in found if isinstance(item, Entry)), None)
     if entry is None:
@@ -309,7 +316,10 @@ def judged(place: Place, line: bytes | Problem) -> Iterator[Entry | Problem]:
     if isinstance(found, Problem):
         yield found
         return
-    bad = [key for key in found.raw if key in FIELDS and not _fits(found, key)]
+    # A message, or a type that we do not know, may mean something else by the other names.
+    is_ours = found.type in NEEDED and found.type != "message"
+    fields = FIELDS if is_ours else _OF_ENVELOPE
+    bad = [key for key, value in found.raw.items() if key in fields and not _fits(value, fields[key][1])]
     for key in bad:
         yield found.problem("field", f"`{key}` is not {FIELDS[key][0]}; left out")
     raw = {key: value for key, value in found.raw.items() if key not in bad} if bad else found.raw
@@ -323,18 +333,18 @@ def judged(place: Place, line: bytes | Problem) -> Iterator[Entry | Problem]:
         yield from _notes(entry)
 
 
-def _fits(entry: Entry, key: str) -> bool:
-    if key not in ENVELOPE and (entry.type == "message" or entry.type not in NEEDED):
-        return True  # a message, or a type that we do not know, may mean something else by the name
-    kinds = FIELDS[key][1]
-    first = entry.raw[key][:1]
-    if first in _KIND_OF:  # the raw text is known to be JSON: its first character tells
-        return _KIND_OF[first] in kinds
+def _fits(raw: bytes, kinds: tuple[type, ...]) -> bool:
+    """Whether a value, of which the raw text is known to be JSON, has one of those types or is null."""
+    kind = _KIND_OF.get(raw[:1])
+    if kind is not None:  # its first character tells
+        return kind in kinds
+    if raw.isdigit() and len(raw) < _DIGITS:
+        return int in kinds
     try:
-        value = entry.get(key)
+        value = _json.loads(raw)
     except ValueError:  # a number of more digits than Python reads
         return False
-    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
+    return value is None or isinstance(value, kinds)
 
 
 def _notes(entry: Entry) -> Iterator[Problem]:

@@ -1,77 +1,24 @@
 """
 A transcript as a whole: its calls, and the exact request of each of their attempts.
 
-`Transcript` reads every line once and remembers where things stand, not the things; contents are read
-again when they are asked for. So a transcript of many gigabytes needs little memory.
+What is remembered is where things stand, not the things: contents are read again when they are asked for.
+So a transcript of many gigabytes needs little memory, and beside large files an index is kept, so that they
+need not be read again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from itertools import chain
-from typing import Final
+from collections.abc import Iterator
 
-from msgspec import Struct, field
-
-from spanscript._exchange import Json
 from spanscript.transcript import resolve
+from spanscript.transcript.calls import Call, Calls
 from spanscript.transcript.contents import VALUES, Contents, Rebuilt, rebuild
-from spanscript.transcript.lines import NEEDED, Entry, Problem, TranscriptError, read, read_at
+from spanscript.transcript.indexing import Indexed, Progress
+from spanscript.transcript.lines import Entry, Problem, TranscriptError, read, read_at
+from spanscript.transcript.recorded import RecordedCall
 
 __all__ = ["Call", "Entry", "Problem", "Rebuilt", "Transcript", "TranscriptError", "read"]
-
-_BRIEF: Final = 1024
-"""Bytes up to which a value of a call's entry is kept in memory."""
-
-
-class Call(Struct):
-    """
-    A call as the transcript tells of it.
-
-    The entries are brief: values over a kilobyte are left out, `Transcript.whole` gives them.
-
-    Attributes:
-        call_id: Its UUID.
-        requests, outcomes: By attempt, from 0. An attempt without an outcome did not live to its end.
-        interpreted: What the app made of the answer, if it says so.
-        annotations: What the app said of the call, in the order of the lines.
-    """
-
-    call_id: str
-    requests: dict[int, Entry] = field(default_factory=dict)
-    outcomes: dict[int, Entry] = field(default_factory=dict)
-    interpreted: Entry | None = None
-    annotations: list[Entry] = field(default_factory=list)
-
-    @property
-    def attempts(self) -> list[int]:
-        """Numbers of all attempts of which there is a line."""
-        return sorted(self.requests.keys() | self.outcomes.keys())
-
-    @property
-    def timestamp(self) -> str:
-        """When its first line was written, as it stands there; empty if no line says."""
-        lines = chain(self.requests.values(), self.outcomes.values())
-        return min(filter(None, (entry.get("timestamp") for entry in lines)), default="")
-
-    @property
-    def status(self) -> str:
-        """How its last attempt ended."""
-        return self.attempt_status(max(self.attempts, default=0))
-
-    def attempt_status(self, attempt: int) -> str:
-        """`ok`, a status of `provider_call_error`, or `unfinished`."""
-        outcome = self.outcomes.get(attempt)
-        if outcome is None:
-            return "unfinished"
-        return "ok" if outcome.type == "provider_call_response" else outcome.get("status") or "error"
-
-    def first(self, key: str) -> Json:
-        """The first value of *key* among its entries: requests, then outcomes from the last one."""
-        outcomes = (self.outcomes[n] for n in sorted(self.outcomes, reverse=True))
-        lines = chain((self.requests[n] for n in sorted(self.requests)), outcomes)
-        return next((value for entry in lines if (value := entry.get(key)) is not None), None)
 
 
 class Transcript:
@@ -80,52 +27,78 @@ class Transcript:
 
     Args:
         path: File or directory; `None` for an empty one that is fed by `add`.
+        progress: Is told how many bytes of how many have been read.
 
     Attributes:
         contents: What is named by hash.
-        entries: Number of entries that could be read.
-        known: Number of those whose type is known.
-        problems: Number of problems met (notes do not count).
-        first_problem: The first of them.
 
     Raises:
         TranscriptError: *path* is missing, or a directory that holds no transcript.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.contents = Contents()
-        self.entries = 0
-        self.known = 0
-        self.problems = 0
-        self.first_problem: Problem | None = None
-        self._calls: dict[str, Call] = {}
-        self._handlers: Mapping[str, Callable[[Entry], object]] = {
-            "message": self.contents.add,
-            "system_prompt": self.contents.add,
-            "tool_schemas": self.contents.add,
-            "provider_call_request": self._add_request,
-            "provider_call_response": self._add_outcome,
-            "provider_call_error": self._add_outcome,
-            "interpreted_response": self._add_interpreted,
-            "annotation": self._add_annotation,
-        }
-        for item in read(path) if path is not None else ():
-            self.add(item)
+    def __init__(self, path: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> None:
+        self._open(path)
+        for _ in self._indexed.refresh(progress):
+            pass
+
+    @classmethod
+    def unread(cls, path: str | os.PathLike[str]) -> Transcript:
+        """
+        A transcript of which nothing was read yet: `stream` does it.
+
+        Raises:
+            TranscriptError: *path* is missing, or a directory that holds no transcript.
+        """
+        transcript = cls.__new__(cls)
+        transcript._open(path)  # noqa: SLF001  # it is ours
+        return transcript
+
+    def _open(self, path: str | os.PathLike[str] | None) -> None:
+        self._indexed = Indexed(path)
+        self._calls = Calls(self._indexed)
+        self.contents = Contents(self._indexed)
+
+    @property
+    def entries(self) -> int:
+        """Number of entries that could be read."""
+        return self._indexed.tally.entries
+
+    @property
+    def known(self) -> int:
+        """Number of those whose type is known."""
+        return self._indexed.tally.known
+
+    @property
+    def problems(self) -> int:
+        """Number of problems met (notes do not count)."""
+        return self._indexed.tally.problems
+
+    @property
+    def first_problem(self) -> Problem | None:
+        """The first of them."""
+        return self._indexed.tally.first
 
     def add(self, item: Entry | Problem) -> None:
         """Take in what `read` yielded. Of several entries of one attempt, the first stays."""
+        self._indexed.tally.add(item)
         if isinstance(item, Entry):
-            self.entries += 1
-            self.known += item.type in NEEDED
-            if item.type in self._handlers:
-                self._handlers[item.type](item)
-        elif not item.note:
-            self.problems += 1
-            self.first_problem = self.first_problem or item
+            self._indexed.index.add(item)
 
-    def calls(self) -> list[Call]:
-        """All calls in the order in which they began."""
-        return sorted(self._calls.values(), key=lambda call: (call.timestamp, call.call_id))
+    def stream(self, progress: Progress | None = None) -> Iterator[Call]:
+        """
+        Read what is new in the files, and give every call as soon as it ended; what has no end comes last.
+
+        If nothing is new, that is the order in which they began. A call of which more came after it was given
+        comes again, at the end. Of an interpretation that was written much later, a call does not tell yet.
+
+        Raises:
+            TranscriptError: The files are there no more.
+        """
+        return self._calls.stream(progress)
+
+    def calls(self) -> Calls:
+        """All calls in the order in which they began; each is read when it is asked for, and not kept."""
+        return self._calls
 
     def find(self, name: str) -> Call:
         """
@@ -134,20 +107,31 @@ class Transcript:
         Raises:
             TranscriptError: There is none, or more than one (the text names them).
         """
-        calls = self.calls()
-        if not calls:
+        return self._indexed.sure(lambda: self._find(name))
+
+    def _find(self, name: str) -> Call:
+        last = self._calls[-1:] if name == "last" else []
+        found = last[0] if last else self._calls.get(name)
+        if found is not None:
+            return found
+        if not self._calls:
             raise TranscriptError("the transcript holds no calls")
-        if name == "last":
-            return calls[-1]
-        if name in self._calls:
-            return self._calls[name]
-        found = [call for call in calls if name and call.call_id.startswith(name.lower())]
-        if not found:
+        count, keys = self._indexed.index.with_id(name.lower(), 5) if name else (0, [])
+        if not count:
             raise TranscriptError(f"no call's id begins with {name!r}; `spanscript ls` lists the calls")
-        if len(found) > 1:
-            ids = ", ".join(call.call_id for call in found[:5]) + (" …" if found[5:] else "")
-            raise TranscriptError(f"{len(found)} calls' ids begin with {name!r}: {ids}")
-        return found[0]
+        if count > 1:
+            ids = ", ".join(key.call_id.decode(errors="replace") for key in keys)
+            raise TranscriptError(f"{count} calls' ids begin with {name!r}: {ids}{' …' if count > 5 else ''}")
+        return self._calls.one(keys[0])
+
+    def call(self, name: str) -> RecordedCall:
+        """
+        The call that `find` finds, with all that it sent and got.
+
+        Raises:
+            TranscriptError: There is none, or more than one (the text names them).
+        """
+        return RecordedCall(self, self.find(name))
 
     def request(self, call: Call, attempt: int | None = None) -> Entry:
         """
@@ -215,25 +199,3 @@ class Transcript:
         """
         name = request.get(key)
         return None if name is None else self.contents.get(key, name).raw[VALUES[key]]
-
-    def _call(self, entry: Entry) -> Call:
-        name = entry.get("call_id")
-        return self._calls.setdefault(name, Call(name))
-
-    def _add_request(self, entry: Entry) -> None:
-        self._call(entry).requests.setdefault(entry.get("attempt"), _brief(entry))
-
-    def _add_outcome(self, entry: Entry) -> None:
-        self._call(entry).outcomes.setdefault(entry.get("attempt"), _brief(entry))
-
-    def _add_interpreted(self, entry: Entry) -> None:
-        self._call(entry).interpreted = _brief(entry)
-
-    def _add_annotation(self, entry: Entry) -> None:
-        if isinstance(entry.get("call_id"), str):
-            self._call(entry).annotations.append(_brief(entry))
-
-
-def _brief(entry: Entry) -> Entry:
-    raw = {key: value for key, value in entry.raw.items() if len(value) <= _BRIEF}
-    return Entry(entry.file, entry.line, entry.offset, entry.type, raw)
