@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from spanscript._offered import Tools as Tools
     from spanscript._retrying import Try as Try
     from spanscript._retrying import retrying as retrying
-    from spanscript._subscribers import AttemptEnd as AttemptEnd
-    from spanscript._subscribers import CallEnd as CallEnd
-    from spanscript._subscribers import CallProgress as CallProgress
-    from spanscript._subscribers import CallStart as CallStart
     from spanscript._subscribers import subscribe as subscribe
+    from spanscript._told import AttemptEnd as AttemptEnd
+    from spanscript._told import CallEnd as CallEnd
+    from spanscript._told import CallProgress as CallProgress
+    from spanscript._told import CallStart as CallStart
     from spanscript._usage import Spent as Spent
     from spanscript._usage import Used as Used
     from spanscript._usage import usage as usage
@@ -82,11 +82,11 @@ __all__ = [
 
 _HOMES = {
     "Answer": "spanscript._interpretation",
-    "AttemptEnd": "spanscript._subscribers",
-    "CallEnd": "spanscript._subscribers",
+    "AttemptEnd": "spanscript._told",
+    "CallEnd": "spanscript._told",
     "CallInBlock": "spanscript._block",
-    "CallProgress": "spanscript._subscribers",
-    "CallStart": "spanscript._subscribers",
+    "CallProgress": "spanscript._told",
+    "CallStart": "spanscript._told",
     "Interpreted": "spanscript._interpretation",
     "Problem": "spanscript.transcript.lines",
     "Settings": "spanscript.config",

@@ -11,16 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TextIO
 
-from spanscript._subscribers import (
-    AttemptEnd,
-    CallEnd,
-    CallProgress,
-    CallStart,
-    Record,
-    Undo,
-    subscribe,
-)
-from spanscript.cli._text import clean
+from spanscript._subscribers import Undo, subscribe
+from spanscript._text import clean
+from spanscript._told import AttemptEnd, CallEnd, CallProgress, CallStart, Record
 
 Line = list[tuple[str, str]]
 """Texts, safe for a terminal, with rich's names of styles."""

@@ -14,9 +14,9 @@ from hostile import HOSTILE, UNSAFE
 from spec_writer import IDS, SpecWriter, chat, compact, sample
 
 from spanscript import cli
+from spanscript._text import clean, clean_json
 from spanscript.cli import doctor
 from spanscript.cli._screen import cut, width_of
-from spanscript.cli._text import clean, clean_json
 
 SHOWING = [
     ["ls"],

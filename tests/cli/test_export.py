@@ -284,7 +284,7 @@ def test_which_calls_are_exported(export):
     data = everything.bytes()
 
     assert len(lines(export("openai-chat", data=data)[1])) == 3
-    assert len(lines(export("openai-chat", "--last", "2", data=data)[1])) == 2
+    assert len(lines(export("openai-chat", "-n", "2", data=data)[1])) == 2
     assert len(lines(export("openai-chat", "last", IDS[0], IDS[0][:-1], data=data)[1])) == 2
     assert "no call's id begins with 'zz'" in export("openai-chat", "zz", data=data)[2]
 
@@ -559,8 +559,6 @@ def test_a_file_is_for_its_owner_alone(tmp_path, export):
     ("argv", "says"),
     [
         (["html", "--json"], "--json tells what was done, and needs -o FILE"),
-        (["html", "--last", "0"], "--last N takes a number above 0"),
-        (["html", "last", "--last", "2"], "--last N takes a number above 0, and stands in the place of"),
         (["pdf"], "invalid choice: 'pdf'"),
         (["html", "-o", "/nowhere/x"], "No such file"),
     ],

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
+from spanscript._text import clean
 from spanscript._version import __version__
-from spanscript.cli._text import clean
 from spanscript.transcript.lines import TranscriptError
 
 COMMANDS: Final[Mapping[str, str]] = {

@@ -7,10 +7,10 @@ from typing import Final
 
 from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from spanscript._shapes import sequence
+from spanscript._text import brief_json
 from spanscript.cli._events import fields_text
 from spanscript.cli._message import print_part
 from spanscript.cli._screen import Piece, Screen
-from spanscript.cli._text import brief_json
 
 _SAID: Final = ("thinking", "text", "refusal", "tool_calls")
 _TOLD: Final = ("finish_reasons", "error_type", "error_message", "truncated", "empty", "extras")

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from spanscript import _json
 from spanscript._exchange import Json
+from spanscript._text import indentation
 from spanscript.cli._search import texts_of
-from spanscript.cli._text import indentation
 
 _SIMILAR: Final = 0.4
 """Share of words that two messages have in common if one is the other, edited."""

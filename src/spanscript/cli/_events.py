@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 
 from spanscript._exchange import Json
 from spanscript._shapes import sequence
-from spanscript.cli import _summary
+from spanscript._text import brief_json
 from spanscript.cli._screen import Piece, Pieces, Screen, status
-from spanscript.cli._text import brief_json
+from spanscript.transcript import summary
 from spanscript.transcript.lines import Entry
 
 _Lines: TypeAlias = Iterator[tuple[Pieces, ...]]
@@ -72,7 +72,7 @@ class Events:
 
     def add(self, entry: Entry) -> None:
         """Take an entry in, and print what it tells."""
-        at = _summary.moment(entry.get("timestamp") or "")
+        at = summary.moment(entry.get("timestamp") or "")
         when = "" if at is None else f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
         call_id = entry.get("call_id")
         name = call_id[:_ID] if isinstance(call_id, str) else ""
@@ -82,7 +82,7 @@ class Events:
 
     def in_flight(self, now: datetime) -> list[tuple[Entry, float]]:
         """The first request of each call that has not ended, and for how many seconds it lasts."""
-        began = ((entry, _summary.moment(entry.get("timestamp") or "")) for entry in self._in_flight.values())
+        began = ((entry, summary.moment(entry.get("timestamp") or "")) for entry in self._in_flight.values())
         ages = [(entry, now - at) for entry, at in began if at is not None]
         return [(entry, age.total_seconds()) for entry, age in ages if age < _LONGEST]
 
@@ -92,7 +92,7 @@ class Events:
             if len(self._in_flight) > _MOST_IN_FLIGHT:
                 del self._in_flight[next(iter(self._in_flight))]
         elif entry.type in {"provider_call_response", "provider_call_error"}:
-            self.tokens += sum(_summary.sane(entry, f"{kind}_tokens") or 0 for kind in ("input", "output"))
+            self.tokens += sum(summary.sane(entry, f"{kind}_tokens") or 0 for kind in ("input", "output"))
             if entry.get("status") != "retrying":
                 self._in_flight.pop(entry.get("call_id"), None)
                 self.ended += 1
@@ -110,7 +110,7 @@ def _request(entry: Entry) -> _Lines:
 
 
 def _waited(entry: Entry) -> Iterator[Piece]:
-    waited = _summary.sane(entry, "rate_limit_wait_ms")
+    waited = summary.sane(entry, "rate_limit_wait_ms")
     if waited is not None:
         yield Piece(f"  waited {waited:.0f} ms for its turn", "yellow")
 
@@ -124,7 +124,7 @@ def _response(entry: Entry) -> _Lines:
 def _error(entry: Entry) -> _Lines:
     found = entry.get("status") or "error"
     again = found == "retrying"
-    asked = _summary.sane(entry, "retry_after_ms")
+    asked = summary.sane(entry, "retry_after_ms")
     error = ": ".join(str(value) for key in ("error_type", "error_message") if (value := entry.get(key)))
     yield (
         Piece("↻ " if again else "✗ ", "yellow" if again else "red"),
@@ -139,13 +139,13 @@ def _error(entry: Entry) -> _Lines:
 
 def _took(entry: Entry) -> Iterator[Pieces]:
     for key, name in (("response_ms", ""), ("first_chunk_ms", "first chunk ")):
-        value = _summary.sane(entry, key)
+        value = summary.sane(entry, key)
         if value is not None:
             yield f"  {name}{value:.0f} ms"
 
 
 def _tokens(entry: Entry) -> Iterator[Pieces]:
-    counts = [_summary.sane(entry, key) for key in ("input_tokens", "output_tokens")]
+    counts = [summary.sane(entry, key) for key in ("input_tokens", "output_tokens")]
     if any(count is not None for count in counts):
         yield "  " + " → ".join("?" if count is None else str(count) for count in counts) + " tokens"
 

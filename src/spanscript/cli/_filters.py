@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final, TypeAlias
 
-from spanscript.cli import _summary
 from spanscript.cli._search import Search
+from spanscript.transcript import summary
 from spanscript.transcript.reader import Call, Transcript
 
 Test: TypeAlias = Callable[[Call], bool]
@@ -106,7 +106,7 @@ def _has_status(wanted: frozenset[str], _: Transcript) -> Test:
 def _began(compare: Callable[[datetime, datetime], bool]) -> Callable[[datetime, Transcript], Test]:
     def make(limit: datetime, _: Transcript) -> Test:
         def test(call: Call) -> bool:
-            began = _summary.moment(call.timestamp)
+            began = summary.moment(call.timestamp)
             return began is not None and compare(began, limit)
 
         return test
@@ -115,7 +115,7 @@ def _began(compare: Callable[[datetime, datetime], bool]) -> Callable[[datetime,
 
 
 def _took(limit: float, _: Transcript) -> Test:
-    return lambda call: (_summary.of_call(call).get("ms") or 0) >= limit
+    return lambda call: (summary.of_call(call).get("ms") or 0) >= limit
 
 
 def _in_trace(beginning: str, _: Transcript) -> Test:
@@ -156,7 +156,7 @@ def _moment(text: str) -> datetime:
     try:
         if age is not None:
             return now - timedelta(**{_UNITS[age[2]]: float(age[1])})
-        found = _summary.moment(
+        found = summary.moment(
             f"{now:%Y-%m-%d}T{text.zfill(_CLOCKS[text.count(':')])}" if _CLOCK.fullmatch(text) else text
         )
     except OverflowError:

@@ -8,8 +8,6 @@ from typing import Any, Final
 from msgspec import Struct
 
 from spanscript import _json
-from spanscript._blobs import FOLDER, marks
-from spanscript._dialects import DIALECTS
 from spanscript._exchange import (
     Json,
     Media,
@@ -22,8 +20,9 @@ from spanscript._exchange import (
     ToolCall,
     ToolResult,
 )
+from spanscript._text import brief_json
 from spanscript.cli._screen import Piece, Screen
-from spanscript.cli._text import brief_json
+from spanscript.transcript.messages import place_of
 
 LONG: Final = 2000
 """Characters of a part that are shown, if not all are asked for."""
@@ -43,19 +42,6 @@ class Shown(Struct, frozen=True):
 
     message: Message
     mark: str = ""
-
-
-def read(value: Json, dialect: str | None) -> Message:
-    """A message normalised by its dialect; as it is, if the dialect is unknown or cannot read it."""
-    known = DIALECTS.get(dialect or "")
-    try:
-        if known is not None:
-            return known.message(value)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        pass  # a transcript that was damaged or forged; shown as it stands
-    role = value.get("role") if isinstance(value, dict) else None
-    content = value.get("content", value) if isinstance(value, dict) else value
-    return Message(str(role or "?"), (Other(content),))
 
 
 def print_conversation(screen: Screen, messages: Sequence[Shown], *, full: bool) -> None:
@@ -141,16 +127,6 @@ def _media(part: Media) -> tuple[str, str]:
     where = part.uri or part.file_id or place_of(part.data)
     kind = " ".join(filter(None, (part.modality, part.mime_type)))
     return f"({kind}: {where[:200]})", "blue"
-
-
-def place_of(data: str | None) -> str:
-    """What there is of base64: how much, and where it is kept if it was cut out."""
-    if data is None:
-        return "no data"
-    kept = next(iter(marks(data.encode(errors="replace"))), None)
-    if kept is None:
-        return f"{len(data)} base64 characters"
-    return f"{kept.size} bytes, {FOLDER}/{kept.sha256}"
 
 
 _PARTS: Final[Mapping[type, Callable[[Any], tuple[str, str]]]] = {

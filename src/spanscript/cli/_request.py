@@ -9,7 +9,7 @@ from spanscript import _json
 from spanscript._dialects import DIALECTS
 from spanscript._exchange import Json
 from spanscript._offered import offered
-from spanscript.cli._text import brief_json
+from spanscript._text import brief_json
 from spanscript.transcript.lines import Entry
 
 _REFERENCE: Final = b'"$transcript"'

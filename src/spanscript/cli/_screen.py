@@ -10,10 +10,12 @@ import os
 import shutil
 import sys
 import unicodedata
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from spanscript.cli._text import clean
+from spanscript._exchange import Json
+from spanscript._text import clean, dump
 
 _WRAPPED: Final = 20_000
 """Characters up to which a line is wrapped where its indentation says; the terminal wraps longer ones."""
@@ -137,3 +139,12 @@ def _console() -> Any:
     from rich.console import Console  # noqa: PLC0415
 
     return Console(highlight=False)
+
+
+def dump_list(values: Iterable[Json]) -> None:
+    """Print a JSON array for programs, each value as soon as it is there."""
+    before = "["
+    for value in values:
+        print(before, dump(value).replace("\n", "\n  "), sep="\n  ", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")

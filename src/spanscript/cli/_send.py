@@ -18,9 +18,9 @@ from spanscript import _json
 from spanscript._exchange import Json, Reply, Request, Text, Thinking
 from spanscript._resending.asking import Answer, ask
 from spanscript._resending.targets import Target, Wanted, target
+from spanscript._text import clean, dump
 from spanscript.cli._message import text_of
 from spanscript.cli._table import print_table
-from spanscript.cli._text import clean, dump
 from spanscript.transcript import resolve
 from spanscript.transcript.exchanges import Exchange
 from spanscript.transcript.lines import TranscriptError

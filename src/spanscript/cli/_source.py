@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from spanscript._text import clean
 from spanscript.cli._progress import bar
-from spanscript.cli._text import clean
 from spanscript.config import SPANSCRIPT_DIR
-from spanscript.transcript.lines import FILES, Problem, TranscriptError
+from spanscript.transcript.indexing import INDEX_FROM
+from spanscript.transcript.lines import FILES, Problem, TranscriptError, files_of
 from spanscript.transcript.reader import Call, Transcript
 
 
@@ -66,6 +67,26 @@ def load(args: argparse.Namespace) -> Transcript:
         transcript = Transcript(path_of(args), show)
     require_entries(transcript, path_of(args))
     return transcript
+
+
+def is_large(args: argparse.Namespace) -> bool:
+    """
+    Whether reading all of it takes a while.
+
+    Raises:
+        TranscriptError: There is none.
+    """
+    return sum(file.stat().st_size for file in files_of(path_of(args))) > INDEX_FROM
+
+
+def unread(args: argparse.Namespace) -> Transcript:
+    """
+    The transcript, of which nothing was read yet.
+
+    Raises:
+        TranscriptError: There is none.
+    """
+    return Transcript.unread(path_of(args))
 
 
 def require_entries(transcript: Read, path: str) -> None:

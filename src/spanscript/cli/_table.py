@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final, TypeAlias
 
+from spanscript._text import clean
 from spanscript.cli._screen import STATUS_STYLES, Piece, Screen, cut, width_of
-from spanscript.cli._text import clean
 
 Cell: TypeAlias = str | int | float | Piece | None
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from spanscript._exchange import Json, Usage
 from spanscript._prices import Charge, price
-from spanscript.cli import _summary
+from spanscript.transcript import summary
 from spanscript.transcript.lines import Entry
 from spanscript.transcript.reader import Call
 
@@ -46,17 +46,17 @@ class Tally:
 
     def add(self, call: Call) -> None:
         """Count a call."""
-        summary = _summary.of_call(call)
+        told = summary.of_call(call)
         self.calls += 1
-        self.attempts += summary["attempts"]
-        self.retried += summary["attempts"] > 1
-        self.failed += summary["status"] != "ok"
+        self.attempts += told["attempts"]
+        self.retried += told["attempts"] > 1
+        self.failed += told["status"] != "ok"
         for attempt, outcome in call.outcomes.items():
             self._add_tokens(outcome)
             self._add_cost(call.requests.get(attempt), outcome)
-        if summary["status"] == "ok":
-            _append(self._ms, summary.get("ms"))
-            _append(self._first_chunk_ms, _summary.sane(call.outcomes[max(call.outcomes)], "first_chunk_ms"))
+        if told["status"] == "ok":
+            _append(self._ms, told.get("ms"))
+            _append(self._first_chunk_ms, summary.sane(call.outcomes[max(call.outcomes)], "first_chunk_ms"))
 
     def merge(self, other: Tally) -> None:
         """Count all that another one counted."""
@@ -90,16 +90,16 @@ class Tally:
 
     def _add_tokens(self, outcome: Entry) -> None:
         for kind in KINDS:
-            number = _summary.sane(outcome, kind)
+            number = summary.sane(outcome, kind)
             if number is not None:
                 self.tokens[kind] = self.tokens.get(kind, 0) + number
-        if _summary.sane(outcome, "cache_read_tokens") is not None:
-            self._of_cache += _summary.sane(outcome, "input_tokens") or 0
+        if summary.sane(outcome, "cache_read_tokens") is not None:
+            self._of_cache += summary.sane(outcome, "input_tokens") or 0
 
     def _add_cost(self, request: Entry | None, outcome: Entry) -> None:
-        if all(_summary.sane(outcome, kind) is None for kind in ("input_tokens", "output_tokens")):
+        if all(summary.sane(outcome, kind) is None for kind in ("input_tokens", "output_tokens")):
             return
-        told = _summary.sane(outcome, "cost_usd")
+        told = summary.sane(outcome, "cost_usd")
         cost = price(_charge(request, outcome)) if told is None else Decimal(str(told))
         if cost is None:
             self.unpriced += 1
@@ -139,11 +139,11 @@ def _charge(request: Entry | None, outcome: Entry) -> Charge:
     extras = outcome.get("extras")
     tier = extras.get("service_tier") if isinstance(extras, dict) else None
     entries = (outcome,) if request is None else (outcome, request)
-    began = _summary.moment(entries[-1].get("timestamp") or "") or datetime.now(timezone.utc)
+    began = summary.moment(entries[-1].get("timestamp") or "") or datetime.now(timezone.utc)
     return Charge(
         provider=next((name for entry in entries if (name := entry.get("provider"))), ""),
         models=tuple(dict.fromkeys(name for entry in entries if (name := entry.get("model")))),
-        usage=Usage(**{kind: _summary.sane(outcome, kind) for kind in KINDS}),
+        usage=Usage(**{kind: summary.sane(outcome, kind) for kind in KINDS}),
         tier=tier.lower() if isinstance(tier, str) else None,
         at_ns=int((began - _EPOCH).total_seconds() * 1e9),
     )

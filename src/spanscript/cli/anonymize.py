@@ -12,8 +12,8 @@ from typing import Final
 from spanscript._anonymous.copying import Copy
 from spanscript._anonymous.entries import KEEPS
 from spanscript._anonymous.pseudonyms import KEY_BYTES
+from spanscript._text import clean, dump
 from spanscript.cli import _source
-from spanscript.cli._text import clean, dump
 from spanscript.transcript.lines import TranscriptError
 
 EXAMPLE: Final = "spanscript anonymize --dir ./run -o ./anonymous"

@@ -8,8 +8,8 @@ from typing import Final
 from msgspec.structs import asdict
 
 from spanscript._exchange import Json
+from spanscript._text import clean, dump
 from spanscript.cli import _source
-from spanscript.cli._text import clean, dump
 from spanscript.transcript.check import Check
 
 EXAMPLE: Final = "spanscript check --dir ./run && echo whole"

@@ -11,12 +11,14 @@ from msgspec import Struct
 
 from spanscript import _json
 from spanscript._exchange import Json
-from spanscript.cli import _changes, _request, _source, _summary
+from spanscript._text import brief_json, dump
+from spanscript.cli import _changes, _request, _source
 from spanscript.cli._changes import Change
-from spanscript.cli._message import Shown, print_conversation, print_role, read, whole_text
+from spanscript.cli._message import Shown, print_conversation, print_role, whole_text
 from spanscript.cli._screen import Piece, Screen
-from spanscript.cli._text import brief_json, dump
+from spanscript.transcript import summary
 from spanscript.transcript.lines import TranscriptError
+from spanscript.transcript.messages import message_of
 from spanscript.transcript.reader import Call, Transcript
 
 EXAMPLE: Final = "spanscript diff 01a21d18-d7 01a21d18-da --dir ./run"
@@ -102,7 +104,7 @@ def _record(change: Change) -> dict[str, Json]:
 
 def _print_heads(screen: Screen, before: Side, after: Side) -> None:
     for mark, side in (("-", before), ("+", after)):
-        about = _summary.of_call(side.call)
+        about = summary.of_call(side.call)
         keys = ("timestamp", "model", "stage", "iteration", "status")
         told = "  ".join(str(about[key]) for key in keys if key in about)
         screen.line(Piece(f"{mark} {side.call.call_id}", _STYLES[mark]), f"  {told}")
@@ -136,11 +138,11 @@ def _print_messages(
         if change.kind == "same":
             screen.line(Piece(f"= {change.count} of the same", "dim"))
         elif change.kind == "edited":
-            print_role(screen, Shown(read(change.after, new), "~ "))
-            texts = (whole_text(read(change.before, old)), whole_text(read(change.after, new)))
+            print_role(screen, Shown(message_of(change.after, new), "~ "))
+            texts = (whole_text(message_of(change.before, old)), whole_text(message_of(change.after, new)))
             for line in _changes.of_texts(*texts) or _changes.of_texts(change.before, change.after):
                 screen.line("  ", Piece(line, _STYLES.get(line[:1], "")))
         elif change.kind == "dropped":
-            print_conversation(screen, [Shown(read(change.before, old), "- ")], full=full)
+            print_conversation(screen, [Shown(message_of(change.before, old), "- ")], full=full)
         else:
-            print_conversation(screen, [Shown(read(change.after, new), "+ ")], full=full)
+            print_conversation(screen, [Shown(message_of(change.after, new), "+ ")], full=full)

@@ -15,10 +15,10 @@ from typing import Final
 from spanscript import config
 from spanscript._exchange import Json
 from spanscript._json import loads
+from spanscript._text import clean, dump
 from spanscript._version import __version__
 from spanscript.cli import _source
 from spanscript.cli._table import print_table
-from spanscript.cli._text import clean, dump
 
 EXAMPLE: Final = "spanscript doctor"
 

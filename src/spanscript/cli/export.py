@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,8 +15,8 @@ from typing import Any, Final, TextIO
 from spanscript._exchange import Json
 from spanscript._exports import FORMATS
 from spanscript._exports.exported import NotForThisError
-from spanscript.cli import _source
-from spanscript.cli._text import clean, clean_json, dump
+from spanscript._text import clean, clean_json, dump
+from spanscript.cli import _filters, _source
 from spanscript.transcript.exchanges import Exchanges
 from spanscript.transcript.lines import Entry, TranscriptError, read
 from spanscript.transcript.reader import Call, Transcript
@@ -38,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=[*FORMATS, _OTLP], required=True, help="what to make of the calls"
     )
-    parser.add_argument("--last", type=int, metavar="N", help="only the last N calls")
+    _filters.add_limit(parser)
+    _filters.add_arguments(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="file to write, readable for you alone")
     sending = parser.add_argument_group("with --format otlp")
     sending.add_argument(
@@ -111,13 +113,10 @@ def _read(transcript: Transcript, path: str) -> dict[str | None, str | None]:
 
 
 def _chosen(args: argparse.Namespace, transcript: Transcript) -> list[Call]:
-    """The calls that are named, in their order; else all, or the last of them."""
-    if args.last is not None and (args.calls or args.last < 1):
-        raise TranscriptError("--last N takes a number above 0, and stands in the place of calls' ids")
-    if not args.calls:
-        return transcript.calls()[-(args.last or 0) :]
-    found = (transcript.find(name) for name in args.calls)
-    return list({call.call_id: call for call in found}.values())
+    """Of the calls that are named, in their order, or else of all: those that the filters choose."""
+    named = {call.call_id: call for call in map(transcript.find, args.calls)}
+    calls = named.values() if args.calls else transcript.calls()
+    return list(deque(_filters.chosen(args, transcript, calls), args.limit))
 
 
 def _write(args: argparse.Namespace, calls: Sequence[Call], exchanges: Exchanges, report: _Report) -> None:

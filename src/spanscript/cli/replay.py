@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from spanscript import _json
 from spanscript._exchange import Json
+from spanscript._text import clean, clean_json, dump
 from spanscript.cli import _send, _source
-from spanscript.cli._text import clean, clean_json, dump
 from spanscript.transcript.exchanges import Exchanges
 from spanscript.transcript.lines import Entry, TranscriptError
 from spanscript.transcript.reader import Rebuilt

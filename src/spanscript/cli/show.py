@@ -9,17 +9,18 @@ from typing import Final
 
 from spanscript import _json
 from spanscript._exchange import Json, Message, Text
-from spanscript.cli import _request, _source, _summary
+from spanscript._text import brief_json, dump
+from spanscript.cli import _request, _source
 from spanscript.cli._answer import print_annotations, print_answer, print_interpretation
-from spanscript.cli._message import Shown, print_conversation, print_text, read
+from spanscript.cli._message import Shown, print_conversation, print_text
 from spanscript.cli._screen import Piece, Screen
 from spanscript.cli._screen import status as coloured
-from spanscript.cli._text import brief_json, dump
 from spanscript.cli._timeline import print_timeline
-from spanscript.transcript import resolve
+from spanscript.transcript import resolve, summary
 from spanscript.transcript.contents import VALUES
 from spanscript.transcript.filling import has_blobs
 from spanscript.transcript.lines import Entry, TranscriptError
+from spanscript.transcript.messages import message_of
 from spanscript.transcript.reader import Call, Transcript
 
 EXAMPLE: Final = "spanscript show last --dir ./run"
@@ -72,12 +73,12 @@ def _record(transcript: Transcript, call: Call) -> dict[str, Json]:
     interpreted = {} if call.interpreted is None else _values(transcript, call.interpreted, _INTERPRETED)
     annotations = [_values(transcript, entry, _ANNOTATION) for entry in call.annotations]
     return {
-        **_summary.of_call(call),
+        **summary.of_call(call),
         "prompt": _prompt(transcript, call),
         "answer": _answer(transcript, call),
         **({"interpreted": interpreted} if interpreted else {}),
         **({"annotations": annotations} if annotations else {}),
-        "attempt_list": _summary.of_attempts(call),
+        "attempt_list": summary.of_attempts(call),
     }
 
 
@@ -203,13 +204,13 @@ def _print_prompt(screen: Screen, record: Mapping[str, Json], *, new_only: bool,
         screen.line("  ", Piece(f"cannot be shown: {prompt['error']}", "red"))
     shown = []
     if "system_prompt" in prompt:
-        system = read({"role": "system", "content": prompt["system_prompt"]}, dialect)
+        system = message_of({"role": "system", "content": prompt["system_prompt"]}, dialect)
         shown.append(Shown(system, _NEW if "system_prompt" in changed else ""))
     if "tool_schemas" in prompt:
         names = ", ".join(_request.tool_names(_json.dumps(prompt["tool_schemas"])))
         shown.append(Shown(Message("tools", (Text(names),)), _NEW if "tool_schemas" in changed else ""))
     for number, value in enumerate(prompt.get("messages", ())):
-        shown.append(Shown(read(value, dialect), _NEW if 0 < known <= number else ""))
+        shown.append(Shown(message_of(value, dialect), _NEW if 0 < known <= number else ""))
     gone = [name for key, name in _NAMES.items() if key in changed and key not in prompt]
     shown[:0] = [Shown(Message(name, (Text("not here any more"),)), "- ") for name in gone]
     if new_only and known:

@@ -16,9 +16,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from spanscript._exchange import Json
+from spanscript._text import clean
 from spanscript.cli import _source, _views
 from spanscript.cli._table import Cell, print_table
-from spanscript.cli._text import clean
 from spanscript.transcript.lines import TranscriptError, files_of
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Final
 
 from spanscript._exchange import Json
+from spanscript._text import dump
 from spanscript.cli import _filters, _source
 from spanscript.cli._screen import Piece, Screen, bar
 from spanscript.cli._table import Cell, print_table
 from spanscript.cli._tally import GROUPS, KINDS, PERCENTILES, tally
-from spanscript.cli._text import dump
 
 EXAMPLE: Final = "spanscript stats --dir ./run --by stage --since 3d"
 

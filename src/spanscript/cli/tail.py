@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any, Final, NoReturn
 
+from spanscript._text import clean, dump_line
 from spanscript.cli import _filters, _source
 from spanscript.cli._events import Events, record_of
 from spanscript.cli._following import Following, require
 from spanscript.cli._screen import Screen, cut
-from spanscript.cli._text import clean, dump_line
 from spanscript.transcript.lines import FILES, Entry
 
 EXAMPLE: Final = "spanscript tail -f --dir ./run"

@@ -8,11 +8,14 @@ from typing import Final
 
 from spanscript import _json
 from spanscript._exchange import Json
-from spanscript.cli import _filters, _source, _summary
+from spanscript._text import clean
+from spanscript.cli import _filters, _source
 from spanscript.cli._conversations import Node, conversations
-from spanscript.cli._message import read, whole_text
-from spanscript.cli._screen import Piece, Screen, cut, status, width_of
-from spanscript.cli._text import clean, dump_list
+from spanscript.cli._ids import id_length
+from spanscript.cli._message import whole_text
+from spanscript.cli._screen import Piece, Screen, cut, dump_list, status, width_of
+from spanscript.transcript import summary
+from spanscript.transcript.messages import message_of
 
 EXAMPLE: Final = "spanscript tree --dir ./run"
 
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     elif not roots:
         print(f"none of {len(calls)} calls is so" if calls else "no calls yet")
     else:
-        _print(roots, _summary.id_length(calls), ids=args.ids)
+        _print(roots, id_length(calls), ids=args.ids)
     return _source.code_after(transcript)
 
 
@@ -73,7 +76,7 @@ def _walk(root: Node) -> Iterator[tuple[Node, int]]:
 
 def _record(node: Node) -> dict[str, Json]:
     found = {
-        **_summary.of_call(node.call),
+        **summary.of_call(node.call),
         "relation": node.relation,
         "parent_call_id": None if node.parent is None else node.parent.call.call_id,
         "message_count": node.messages,
@@ -104,7 +107,7 @@ def _edge(level: int) -> str:
 
 def _line(screen: Screen, node: Node, edge: str, length: int) -> Iterator[Piece | str]:
     call = node.call
-    about = _summary.of_call(call)
+    about = summary.of_call(call)
     place = " ".join(str(about[key]) for key in ("stage", "iteration") if key in about)
     told = [edge, call.call_id[:length], "  ", about.get("model", "?"), f"  {place}" if place else "", "  "]
     relation = node.fault or _NOTES[node.relation](node)
@@ -122,7 +125,7 @@ def _said(node: Node) -> str:
     if node.last is None:
         return ""
     try:
-        text = whole_text(read(_json.loads(node.last), node.call.first("dialect")))
+        text = whole_text(message_of(_json.loads(node.last), node.call.first("dialect")))
     except (ValueError, RecursionError):
         return "(cannot be read)"
     return clean(" ".join(text[:500].split()), one_line=True)

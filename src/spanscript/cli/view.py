@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from spanscript.cli import _source
-from spanscript.cli._text import clean, dump
+from spanscript._text import clean, dump
+from spanscript.cli import _filters, _source
 
 if TYPE_CHECKING:
     from spanscript.viewer.payload import Payload, Progress
@@ -41,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=_port, default=0, metavar="N", help="port to serve it on (default: a free one)"
     )
+    _filters.add_arguments(parser)
     parser.add_argument("--images", action="store_true", help="put images that are kept as blobs into it too")
 
 
@@ -82,11 +84,12 @@ def _serve(args: argparse.Namespace) -> None:
 def _payload(args: argparse.Namespace, progress: Progress | None = None) -> Payload:
     from spanscript.viewer.payload import Options, Payload  # noqa: PLC0415  # likewise
 
-    return Payload(_source.path_of(args), Options(images=args.images, progress=progress))
+    chosen = partial(_filters.test_of, args)
+    return Payload(_source.path_of(args), Options(images=args.images, progress=progress, chosen=chosen))
 
 
 def _say(args: argparse.Namespace, payload: Payload) -> None:
-    calls = len(payload.transcript.calls())
+    calls = payload.calls
     if args.json:
         print(dump({"file": args.output, "calls": calls, "problems": payload.problem_count}))
         return

@@ -13,10 +13,9 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +24,17 @@ from spanscript import _exchange as x
 from spanscript import _json
 from spanscript._interpretation import Interpreted
 from spanscript._version import __version__
+from spanscript.transcript.fields import (
+    CALL,
+    ERROR,
+    REFERENCES,
+    REQUEST,
+    RESPONSE,
+    answer,
+    fields_of_part,
+    own,
+    present,
+)
 
 VERSION: Final = 1
 """The version of the format that is written here."""
@@ -46,9 +56,6 @@ ENVELOPE: Final = frozenset(
     }
 )
 """Keys of a `message` entry that are not the message's own."""
-
-_Fields: TypeAlias = tuple[tuple[str, Callable[[Any], Any]], ...]
-"""Field name → how to get it; `None` means not known."""
 
 _LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
@@ -180,10 +187,10 @@ def provider_call_request(
     if verbatim:
         parts["verbatim"] = b"true"
     about = {
-        **_present(_REQUEST, request),
+        **present(REQUEST, request),
         "message_count": len(split.items),
         "prompt_chars": request.prompt_chars,
-        **_present(_REFERENCES, references),
+        **present(REFERENCES, references),
     }
     return _request_entry(request, ids, about, parts, body_sha256)
 
@@ -194,7 +201,7 @@ def unsplit_request(request: x.Request, body_sha256: str, ids: SpanIds | None) -
         parts = {"body_text": _encode(request.content.decode())}
     except UnicodeDecodeError:
         parts = {"body_base64": _encode(base64.b64encode(request.content).decode())}
-    about = {**_present(_REQUEST, request), "prompt_chars": request.prompt_chars}
+    about = {**present(REQUEST, request), "prompt_chars": request.prompt_chars}
     return _request_entry(request, ids, about, parts, body_sha256)
 
 
@@ -221,19 +228,19 @@ def _proof(request: x.Request, body_sha256: str) -> dict[str, bytes]:
 
 def provider_call_outcome(request: x.Request, outcome: x.Outcome, ids: SpanIds | None) -> Entry:
     """How an attempt ended: `provider_call_response` if well, else `provider_call_error`."""
-    of_call = _present(_CALL, request)
-    of_reply = {} if outcome.reply is None else _answer(outcome.reply)
+    of_call = present(CALL, request)
+    of_reply = {} if outcome.reply is None else answer(outcome.reply)
     if outcome.status == "ok":
-        fields = {**of_call, **of_reply, **_present(_RESPONSE, outcome)}
+        fields = {**of_call, **of_reply, **present(RESPONSE, outcome)}
         return _entry("provider_call_response", ids, fields)
-    return _entry("provider_call_error", ids, {**of_call, **_present(_ERROR, outcome), **of_reply})
+    return _entry("provider_call_error", ids, {**of_call, **present(ERROR, outcome), **of_reply})
 
 
 def interpreted_response(asked: x.Request, reply: x.Reply, found: Interpreted, ids: SpanIds | None) -> Entry:
     """What was made of the answer to a request, without what the answer's own line says in the same way."""
     sent = {call.id: call.arguments for call in reply.tool_calls}
     fields = {
-        **_present(_own("call_id", "iteration", "stage"), asked),
+        **present(own("call_id", "iteration", "stage"), asked),
         "tool_format": found.tool_format,
         "prose": None if found.prose == reply.texts(x.Text) else found.prose or "",
         "tool_calls": [_interpreted_call(call, sent) for call in found.tool_calls],
@@ -243,7 +250,7 @@ def interpreted_response(asked: x.Request, reply: x.Reply, found: Interpreted, i
 
 
 def _interpreted_call(call: x.ToolCall, sent: Mapping[str | None, x.Json]) -> dict[str, x.Json]:
-    fields, arguments = _of_struct(call), sent.get(call.id) if call.id else None
+    fields, arguments = fields_of_part(call), sent.get(call.id) if call.id else None
     if isinstance(arguments, str) and not isinstance(call.arguments, str):
         arguments = _json.loads(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else None
     if arguments is not None and arguments == call.arguments:
@@ -271,129 +278,6 @@ def _has_own_reference(split: x.Split) -> bool:
 
     json.loads(split.skeleton.decode(), object_pairs_hook=look)
     return len(found) != ours
-
-
-def _answer(reply: x.Reply) -> dict[str, x.Json]:
-    said = _said(reply.choices[0].message.parts) if reply.choices else {}
-    return {**_present(_REPLY_HEAD, reply), **said, **_present(_REPLY, reply)}
-
-
-def _said(parts: tuple[x.Part, ...]) -> dict[str, x.Json]:
-    """What one choice says; `parts` only if the rest does not tell all of it in its order."""
-    said: dict[str, x.Json] = {}
-    for name, kind in (("text", x.Text), ("thinking", x.Thinking), ("refusal", x.Refusal)):
-        texts = [part.text for part in parts if isinstance(part, kind)]
-        if texts:
-            said[name] = "".join(texts)
-    calls = [_of_struct(part) for part in parts if isinstance(part, x.ToolCall)]
-    if calls:
-        said["tool_calls"] = calls
-    order = [_USUAL_ORDER.get(type(part), -1) for part in parts]
-    if -1 in order or order != sorted(order):
-        said["parts"] = [{"type": PART_TYPES[type(part)], **_of_struct(part)} for part in parts]
-    return said
-
-
-def _choices(reply: x.Reply) -> list[x.Json] | None:
-    if len(reply.choices) < 2:
-        return None
-    return [
-        {
-            "index": choice.index,
-            "role": choice.message.role,
-            **_said(choice.message.parts),
-            **({} if choice.finish_reason is None else {"finish_reason": choice.finish_reason}),
-        }
-        for choice in reply.choices
-    ]
-
-
-def _of_struct(part: Struct) -> dict[str, x.Json]:
-    values = {name: getattr(part, name) for name in part.__struct_fields__}
-    if not values.get("server_side"):
-        values.pop("server_side", None)
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _since_start(name: str) -> Callable[[x.Outcome], float | None]:
-    def milliseconds(outcome: x.Outcome) -> float | None:
-        end = getattr(outcome, name)
-        return None if end is None else _rounded((end - outcome.started_ns) / 1e6)
-
-    return milliseconds
-
-
-def _rounded(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds, 3)
-
-
-def _param(name: str) -> Callable[[x.Request], x.Json]:
-    return lambda request: request.params.get(name)
-
-
-def _own(*names: str) -> _Fields:
-    return tuple((name, attrgetter(name)) for name in names)
-
-
-_CALL: Final = _own("call_id", "attempt", "iteration", "stage")
-
-_REQUEST: Final[_Fields] = (
-    *_CALL,
-    *_own("model", "provider"),
-    ("dialect", attrgetter("dialect.name")),
-    *_own("client", "url", "stream"),
-    *((name, _param(name)) for name in ("max_tokens", "temperature", "tool_choice")),
-    *_own("tool_format"),
-    ("native_tool_count", attrgetter("tool_count")),
-    ("rate_limit_wait_ms", lambda request: _rounded(request.rate_limit_wait_ms)),
-)
-
-_REFERENCES: Final = _own("system_prompt", "tool_schemas", "context")
-
-_REPLY_HEAD: Final = _own("model", "response_id")
-
-_REPLY: Final[_Fields] = (
-    ("finish_reasons", lambda reply: reply.finish_reasons or None),
-    ("choices", _choices),
-    *((name, attrgetter(f"usage.{name}")) for name in x.Usage.__struct_fields__),
-    ("extras", lambda reply: dict(reply.extras) or None),
-)
-
-_TIMES: Final[_Fields] = (
-    ("response_ms", _since_start("ended_ns")),
-    ("first_chunk_ms", _since_start("first_chunk_ns")),
-)
-
-_TRUNCATED: Final[_Fields] = (("truncated", lambda outcome: outcome.truncated or None),)
-_EMPTY: Final[_Fields] = (("empty", lambda outcome: outcome.empty or None),)
-
-_RESPONSE: Final[_Fields] = (*_TIMES, *_own("http_status", "request_id"), *_TRUNCATED, *_EMPTY)
-
-_ERROR: Final[_Fields] = (
-    *_own("status", "retryable"),
-    ("error_type", lambda outcome: outcome.failure and outcome.failure.type),
-    ("error_message", lambda outcome: outcome.failure and outcome.failure.message),
-    *_own("http_status", "request_id", "retry_after_ms"),
-    *_TIMES,
-    *_TRUNCATED,
-)
-
-PART_TYPES: Final[Mapping[type[Struct], str]] = {
-    x.Text: "text",
-    x.Thinking: "thinking",
-    x.ToolCall: "tool_call",
-    x.ToolResult: "tool_result",
-    x.Media: "media",
-    x.Refusal: "refusal",
-    x.Other: "other",
-}
-"""A part → the `type` that it has in an entry."""
-
-_USUAL_ORDER: Final[Mapping[type[Struct], int]] = {x.Thinking: 0, x.Text: 1, x.Refusal: 2, x.ToolCall: 3}
-
-
-def _present(table: _Fields, source: object) -> dict[str, x.Json]:
-    return {name: value for name, get in table if (value := get(source)) is not None}
 
 
 def _entry(kind: str, ids: SpanIds | None, fields: Mapping[str, x.Json], /, **raw: bytes) -> Entry:

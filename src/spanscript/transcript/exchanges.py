@@ -14,7 +14,7 @@ from spanscript import _exchange as x
 from spanscript._asked import Asked, AskedReader
 from spanscript._dialects import DIALECTS, Match
 from spanscript._shapes import integer, mapping, sequence, string
-from spanscript.transcript.entries import PART_TYPES
+from spanscript.transcript.fields import PART_TYPES
 from spanscript.transcript.lines import Entry, TranscriptError
 from spanscript.transcript.reader import Call, Transcript
 

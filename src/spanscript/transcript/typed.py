@@ -225,6 +225,7 @@ _OF_MESSAGE: Final = (
     "trace_id",
     "span_id",
     "iteration",
+    "stage",
     "blobs",
     "hash",
     "parent",

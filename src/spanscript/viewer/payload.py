@@ -8,15 +8,15 @@ names its last message. So long conversations stay as small as they are in the t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from spanscript import _json
 from spanscript._exchange import Json
-from spanscript.cli import _summary
-from spanscript.cli._text import clean
+from spanscript._text import clean
+from spanscript.transcript import summary
 from spanscript.transcript.lines import Entry, Problem, TranscriptError, read
 from spanscript.transcript.reader import Call, Transcript
 from spanscript.viewer import records
@@ -59,10 +59,12 @@ class Options(Struct, frozen=True):
     Attributes:
         images: Also images that are kept as blobs.
         progress: Is told now and then how far it is.
+        chosen: Makes of the transcript the test of the calls that are shown; `None`: all are.
     """
 
     images: bool = False
     progress: Progress | None = None
+    chosen: Callable[[Transcript], Callable[[Call], bool]] | None = None
 
 
 _PLAIN: Final = Options()
@@ -85,6 +87,7 @@ class Payload:
 
     Attributes:
         transcript: What was read.
+        calls: How many were put into the page.
         problems: What could not be read or found, as sentences; not all, if there are many.
 
     Raises:
@@ -93,6 +96,7 @@ class Payload:
 
     def __init__(self, path: str | os.PathLike[str], options: Options = _PLAIN) -> None:
         self.transcript = Transcript()
+        self.calls = 0
         self.problems: list[str] = []
         self._path = path
         self._options = options
@@ -113,14 +117,19 @@ class Payload:
         return max(self.transcript.problems, len(self.problems))
 
     def __iter__(self) -> Iterator[bytes]:
-        calls = self.transcript.calls()
+        of = len(self.transcript.calls())
         rows: list[Json] = []
-        for number, call in enumerate(calls):
+        for number, call in enumerate(self._chosen()):
             rows.append(self._row(call, number))
             yield from self._packer.full()
-            self._tell(f"of {len(calls):,} calls written", number + 1)
+            self._tell(f"of {of:,} calls written", number + 1)
+        self.calls = len(rows)
         yield from self._packer.rest()
         yield element("index", _json.dumps(self._index(rows)))
+
+    def _chosen(self) -> Iterable[Call]:
+        calls, chosen = self.transcript.calls(), self._options.chosen
+        return calls if chosen is None else filter(chosen(self.transcript), calls)
 
     def _take(self, item: Entry | Problem) -> None:
         self.transcript.add(item)
@@ -159,8 +168,8 @@ class Payload:
         }
 
     def _row(self, call: Call, number: int) -> Json:
-        row: dict[str, Json] = {key: _cleaned(value) for key, value in _summary.of_call(call).items()}
-        row["attempt_list"] = [self._attempt(call, found, number) for found in _summary.of_attempts(call)]
+        row: dict[str, Json] = {key: _cleaned(value) for key, value in summary.of_call(call).items()}
+        row["attempt_list"] = [self._attempt(call, found, number) for found in summary.of_attempts(call)]
         row["cost_usd"] = cost_of(call)
         row["finish"] = ", ".join(map(records.text_of, call.first("finish_reasons") or ()))[:_ERROR] or None
         first = call.requests.get(min(call.requests, default=-1))

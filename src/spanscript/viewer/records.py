@@ -13,10 +13,10 @@ from typing import Any, Final
 from spanscript import _json
 from spanscript._exchange import Json, Media, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from spanscript._shapes import mapping, sequence, string
-from spanscript.cli._message import place_of, read
-from spanscript.cli._text import brief_json, clean, clean_json
+from spanscript._text import brief_json, clean, clean_json
 from spanscript.transcript import resolve
 from spanscript.transcript.lines import Entry
+from spanscript.transcript.messages import message_of, place_of
 
 Record = dict[str, Json]
 
@@ -128,7 +128,7 @@ def _parsed(raw: bytes) -> Json:
 
 
 def _normalised(value: Json, dialect: str | None) -> Record:
-    found = read(value, dialect)
+    found = message_of(value, dialect)
     name = {"name": text_of(found.name)} if found.name else {}
     return {"role": text_of(found.role), **name, "parts": [_PARTS[type(part)](part) for part in found.parts]}
 

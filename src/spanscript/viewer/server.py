@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from spanscript.cli._text import clean
+from spanscript._text import clean
 from spanscript.transcript.lines import TranscriptError
 from spanscript.viewer import page
 from spanscript.viewer.payload import Payload

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from spanscript._exchange import Json
@@ -58,15 +57,6 @@ def indentation(value: Json) -> int | None:
 def dump_line(value: Json) -> str:
     """The same on one line."""
     return json.dumps(value).replace("\x7f", "\\u007f")
-
-
-def dump_list(values: Iterable[Json]) -> None:
-    """Print a JSON array for programs, each value as soon as it is there."""
-    before = "["
-    for value in values:
-        print(before, dump(value).replace("\n", "\n  "), sep="\n  ", end="")
-        before = ","
-    print("[]" if before == "[" else "\n]")
 
 
 def brief_json(value: Json) -> str:

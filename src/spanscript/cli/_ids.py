@@ -1,4 +1,4 @@
-"""What is said of a call and of its attempts, and how short an id may be shown."""
+"""How short the ids of calls may be shown."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from itertools import pairwise
 from typing import Final
 
 from spanscript.transcript.reader import Call
-from spanscript.transcript.summary import moment, of_attempts, of_call, sane
-
-__all__ = ["id_length", "moment", "of_attempts", "of_call", "sane"]
 
 _SHORTEST: Final = 8
 _FEW: Final = 10_000
-_MANY_APART: Final = 18
+LONG_ID: Final = 18
 """Characters of an id with the time in it, and 12 bits that are random."""
 
 
 def id_length(calls: Sequence[Call]) -> int:
     """The length, 8 at least, at which the beginnings of all ids differ; of very many, at which most do."""
     if len(calls) > _FEW:
-        return _MANY_APART
+        return LONG_ID
     ordered = sorted(call.call_id for call in calls)
     shared = (_shared(*pair) for pair in pairwise(ordered))
     return max(_SHORTEST, max(shared, default=0) + 1)
