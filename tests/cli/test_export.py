@@ -287,6 +287,8 @@ def test_which_calls_are_exported(export):
     assert len(lines(export("openai-chat", "-n", "2", data=data)[1])) == 2
     assert len(lines(export("openai-chat", "last", IDS[0], IDS[0][:-1], data=data)[1])) == 2
     assert "no call's id begins with 'zz'" in export("openai-chat", "zz", data=data)[2]
+    assert len(lines(export("openai-chat", "--retried", data=data)[1])) == 1
+    assert export("openai-chat", IDS[0], "--retried", data=data)[:2] == (0, "")
 
 
 def test_calls_without_an_answer_are_told_and_are_no_fault(export):

@@ -10,7 +10,10 @@ import pytest
 from hostile import HOSTILE
 from spec_writer import IDS, TURNS, SpecWriter, chat, compact, sample
 
+from spanscript.cli import _source
 from spanscript.cli._filters import _moment
+from spanscript.transcript import indexing
+from spanscript.transcript.reader import Transcript
 
 GOOD = sample()[0].bytes()
 
@@ -183,3 +186,45 @@ def test_grep_passes_over_what_is_lost(run):
     assert TURNS[0]["content"].encode() not in b"".join(lines)
     assert len(json.loads(run("ls", "--json", "--grep", "sunny", data=b"".join(lines))[1])) == 1
     assert json.loads(run("ls", "--json", "--grep", "köln?")[1]) == []
+
+
+# Of a large transcript, while it is read
+
+
+def test_a_large_transcript_is_listed_while_it_is_read(run, monkeypatch):
+    """The same calls; the first rows are printed before the last lines are read."""
+    w = SpecWriter()
+    for number in range(3000):
+        call_id = f"0199b000-{number:04x}-7000-8000-000000000000"
+        w.request(call_id, 0, compact(chat(1)))
+        w.response(call_id, 0, "x")
+    data = w.bytes()
+    _, plain, _ = run("ls", data=data)
+    read_when_printed = []
+    stream = Transcript.stream
+
+    def watched(self, progress=None):
+        for call in stream(self, progress):
+            read_when_printed.append(self.entries)
+            yield call
+
+    monkeypatch.setattr(_source, "INDEX_FROM", 1000)
+    monkeypatch.setattr(indexing, "_BATCH", 10_000)
+    monkeypatch.setattr(Transcript, "stream", watched)
+    code, out, err = run("ls")
+
+    assert (code, err) == (0, "")
+    ids = [line.split()[2] for line in out.decode().splitlines()[1:]]
+    assert len(ids) == 3000
+    assert {line.split()[2] for line in plain.decode().splitlines()[1:]} == {name[:13] for name in ids}
+    assert read_when_printed[0] < 100 < read_when_printed[-1]
+
+
+def test_of_a_large_one_the_filters_hold_too(run, monkeypatch):
+    monkeypatch.setattr(_source, "INDEX_FROM", 10)
+    code, out, _ = run("ls", "--json", "--status", "failed", data=varied())
+    assert (code, len(json.loads(out))) == (0, 3)
+    code, out, _ = run("ls", "--model", "nobody")
+    assert (code, out) == (0, b"none of 6 calls is so\n")
+    code, _, err = run("ls", data=b"no transcript\n" * 10)
+    assert (code, "holds no entry of a transcript" in err) == (2, True)

@@ -50,6 +50,14 @@ def view(tmp_path, capfdbinary, monkeypatch):
 # The command
 
 
+def test_the_filters_of_ls_choose(view):
+    code, out, _ = view("--retried", "-o", "page.html", data=sample()[0].bytes())
+    index, _ = unpacked(Path("page.html").read_bytes())
+
+    assert (code, out) == (0, b"page.html: 1 call; open it in a browser\n")
+    assert [call["call_id"] for call in index["calls"]] == [IDS[1]]
+
+
 def test_a_file_that_only_its_owner_reads(view, tmp_path):
     code, out, err = view(data=sample()[0].bytes())
     page = tmp_path / "transcript.html"
