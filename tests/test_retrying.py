@@ -623,6 +623,25 @@ def test_a_generator_is_talked_to_as_before(generate):
     other.close()
 
 
+def test_generators_that_give_nothing():
+    @spanscript.retrying()
+    def nothing():
+        yield from ()
+        return "done"
+
+    @spanscript.retrying()
+    async def nothing_async():
+        for item in ():
+            yield item
+
+    async def all_of_it():
+        return [item async for item in nothing_async()]
+
+    with pytest.raises(StopIteration, match="done"):
+        next(nothing())
+    assert asyncio.run(all_of_it()) == []
+
+
 @pytest.mark.parametrize("way", ["function", "coroutine", "block"])
 def test_nothing_is_recorded_and_the_code_runs_where_it_is_not_active(way, provider):
     if way == "function":

@@ -7,13 +7,16 @@ A generator is in its scope while it runs, not while who reads it does.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial, wraps
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Scope: TypeAlias = "AbstractContextManager[Any]"
+
+Begun: TypeAlias = "tuple[Any, Callable[[], Any], _Scope]"
+"""A generator, its first step, and the scope that it runs in."""
 
 
 def decorated(function: _F, once: Callable[[], _Scope], lasting: Callable[[ExitStack], _Scope]) -> _F:
@@ -50,13 +53,39 @@ def _coroutine(function: Callable[..., Any], once: Callable[[], _Scope]) -> Call
 
 
 def _generator(function: Callable[..., Any], lasting: Callable[[ExitStack], _Scope]) -> Callable[..., Any]:
+    def begin(stack: ExitStack, *args: Any, **kwargs: Any) -> Begun:
+        scope = lasting(stack)
+        running = function(*args, **kwargs)
+        return running, partial(next, running), scope
+
+    return stepped(begin)
+
+
+def _async_generator(
+    function: Callable[..., Any], lasting: Callable[[ExitStack], _Scope]
+) -> Callable[..., Any]:
+    async def begin(stack: ExitStack, *args: Any, **kwargs: Any) -> Begun:  # others wait
+        scope = lasting(stack)
+        running = function(*args, **kwargs)
+        return running, partial(anext, running), scope
+
+    return stepped_async(begin)
+
+
+def stepped(begin: Callable[..., Begun]) -> Callable[..., Any]:
+    """
+    A generator function whose generators run step by step, each in the scope that they have.
+
+    Args:
+        begin: A stack for what must be done at the end, and the arguments of the function → the generator,
+            its first step, and the scope.
+    """
+
     def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with ExitStack() as stack:
-            own = lasting(stack)
-            running = function(*args, **kwargs)
-            step = partial(next, running)
+            running, step, scope = begin(stack, *args, **kwargs)
             while True:
-                with own:
+                with scope:
                     try:
                         item = step()
                     except StopIteration as stop:
@@ -71,16 +100,14 @@ def _generator(function: Callable[..., Any], lasting: Callable[[ExitStack], _Sco
     return run
 
 
-def _async_generator(
-    function: Callable[..., Any], lasting: Callable[[ExitStack], _Scope]
-) -> Callable[..., Any]:
+def stepped_async(begin: Callable[..., Awaitable[Begun]]) -> Callable[..., Any]:
+    """The same for an asynchronous generator function."""
+
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with ExitStack() as stack:
-            own = lasting(stack)
-            running = function(*args, **kwargs)
-            step = partial(anext, running)
+            running, step, scope = await begin(stack, *args, **kwargs)
             while True:
-                with own:
+                with scope:
                     try:
                         item = await step()
                     except StopAsyncIteration:

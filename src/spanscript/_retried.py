@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from functools import partial, wraps
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
+
+from spanscript._decorating import Begun, stepped, stepped_async
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _END: Final = object()
@@ -44,51 +47,42 @@ def _coroutine(function: Callable[..., Any], tries: Any) -> Callable[..., Any]:
 
 
 def _generator(function: Callable[..., Any], tries: Any) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+    def begin(_: ExitStack, *args: Any, **kwargs: Any) -> Begun:
         for one in tries:
             with one:
                 running = function(*args, **kwargs)
-                item, value = _given(partial(next, running))
-        while item is not _END:
-            try:
-                sent = yield item
-            except BaseException as error:  # noqa: BLE001  # all are the generator's, its closing too
-                step = partial(running.throw, error)
-            else:
-                step = partial(running.send, sent)
-            item, value = _given(step)
-        return value
+                first = _given(running)
+        return running, first, nullcontext()
 
-    return run
+    return stepped(begin)
 
 
-def _given(step: Callable[[], Any]) -> tuple[Any, Any]:
-    """The next item of a generator; or that it has ended, and what it returned."""
+def _given(running: Any) -> Callable[[], Any]:
+    """Have a generator give its first item; gives what gives it, or says that there is none."""
     try:
-        return step(), None
+        item = next(running)
     except StopIteration as stop:
-        return _END, stop.value
+        return partial(_raise, StopIteration(stop.value))
+    return lambda: item
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _async_generator(function: Callable[..., Any], tries: Any) -> Callable[..., Any]:
-    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+    async def begin(_: ExitStack, *args: Any, **kwargs: Any) -> Begun:
         async for one in tries:
             with one:
                 running = function(*args, **kwargs)
                 item = await anext(running, _END)
-        while item is not _END:
-            try:
-                sent = yield item
-            except BaseException as error:  # noqa: BLE001  # all are the generator's, its closing too
-                step = partial(running.athrow, error)
-            else:
-                step = partial(running.asend, sent)
-            try:
-                item = await step()
-            except StopAsyncIteration:
-                return
 
-    return run
+        async def first() -> Any:  # what it gives was waited for
+            return item if item is not _END else _raise(StopAsyncIteration())
+
+        return running, first, nullcontext()
+
+    return stepped_async(begin)
 
 
 _KINDS: Final[tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any]]], ...]] = (
