@@ -185,10 +185,6 @@ def make(directory: Path, size: int) -> int:
 
 
 _PROGRAM = "import sys; from spanscript.cli import main; sys.exit(main(sys.argv[1:]))"
-_STREAM = (
-    "import sys; from spanscript.transcript.reader import Transcript\n"
-    "for call in Transcript.unread(sys.argv[1]).stream(): print(call.call_id, call.status, flush=True)"
-)
 
 
 class Measured(NamedTuple):
@@ -249,9 +245,9 @@ def _cases(directory: Path) -> Iterator[tuple[str, Measured]]:
     place = ("--dir", str(directory))
     live = directory / "llm_transcript.jsonl"
     middle = _middle(directory)
-    yield "every call as it is read, no index yet, the first 100", measure(_STREAM, str(directory), lines=100)
-    yield "every call as it is read, no index yet", measure(_STREAM, str(directory))
-    yield "every call, with the index", measure(_STREAM, str(directory))
+    yield "`ls`, no index yet, the first 100 rows", measure(_PROGRAM, "ls", *place, lines=100)
+    yield "`ls`, no index yet", measure(_PROGRAM, "ls", *place)
+    yield "`ls`, with the index", measure(_PROGRAM, "ls", *place)
     yield "`show` of a call in the middle", measure(_PROGRAM, "show", middle, *place)
     yield "`show last`", measure(_PROGRAM, "show", "last", *place)
     yield "`replay` of a call in the middle", measure(_PROGRAM, "replay", middle, *place)
