@@ -91,7 +91,7 @@ def wheel(session: nox.Session) -> None:
     directory = Path(session.create_tmp())
     session.run("python", "-m", "build", "--wheel", "--outdir", str(directory), ".")
     (built,) = directory.glob("spanscript-*.whl")
-    session.install(f"spanscript[otlp] @ {built.resolve().as_uri()}")
+    session.install(f"spanscript[otlp] @ {built.resolve().as_uri()}", "genai-prices")
     session.run("python", "-c", "import spanscript; assert 'site-packages' in spanscript.__file__")
     tests = ["tests/cli", "tests/test_dialects.py", "tests/test_otlp.py"]
     session.run("pytest", *IN_PARALLEL, "-p", "no:cacheprovider", *tests)
