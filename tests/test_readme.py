@@ -50,6 +50,7 @@ def run(command: str, directory: Path) -> str:
 
 def test_every_command_runs(tmp_path):
     shutil.copy(ROOT / "examples" / "agent.py", tmp_path / "app.py")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
 
     printed = {command: run(command, tmp_path) for command in COMMANDS if not command.startswith(BY_CI)}
 
