@@ -312,7 +312,7 @@ def test_an_interrupt_ends_it(tmp_path):
     ) as process:
         while not list(tmp_path.iterdir()):  # what the query may spill into
             time.sleep(0.01)
-        time.sleep(1)
+        time.sleep(3)  # by now the query runs, and will for a minute
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
 

@@ -346,6 +346,7 @@ def test_what_cannot_listen(listener):
 
 def test_a_listener_that_raises_goes_on_being_told(provider, recording, monkeypatch, caplog):
     monkeypatch.setattr(_guard, "strict", False)
+    monkeypatch.setattr(_guard.PLACES["spanscript._delivery.Mailbox._tell"], "reported", False)
     found, good = [], []
 
     def raises(record):
@@ -494,7 +495,8 @@ ONE_CALL = ["CallStart", "CallProgress", "AttemptEnd", "CallEnd"]
 
 
 def test_what_is_pending_at_exit_is_delivered(provider):
-    assert run("spanscript.subscribe(told); ask()", provider)[1::2] == ONE_CALL
+    kinds = run("spanscript.subscribe(told); ask()", provider)[1::2]
+    assert [kind for kind, _ in groupby(kinds)] == ONE_CALL
 
 
 def test_a_listener_that_hangs_does_not_keep_the_process(provider):
@@ -519,7 +521,9 @@ ask()
     by_process = {}
     for process, record in zip(words[::2], words[1::2], strict=True):
         by_process.setdefault(process, []).append(record)
-    assert sorted(by_process.values(), key=len) == [ONE_CALL, ONE_CALL * 2]
+    # Progress is one record or several, as the listener keeps up.
+    told = [[kind for kind, _ in groupby(kinds)] for kinds in by_process.values()]
+    assert sorted(told, key=len) == [ONE_CALL, ONE_CALL * 2]
 
 
 def wait_until(true, seconds=10):

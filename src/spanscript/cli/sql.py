@@ -10,10 +10,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from spanscript._exchange import Json
 from spanscript._text import clean
@@ -23,6 +25,8 @@ from spanscript.transcript.lines import TranscriptError, files_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_T = TypeVar("_T")
 
 EXAMPLE: Final = (
     'spanscript sql "select model, count(*), sum(output_tokens) from calls group by all" --dir ./run'
@@ -34,9 +38,6 @@ _THREADS: Final = 4
 
 _ROWS: Final = 1000
 """Rows of a table for people."""
-
-_INTERRUPTED: Final = "Query interrupted"
-"""What DuckDB makes of an interrupt."""
 
 _FETCHED: Final = 500
 """Rows that are fetched at once."""
@@ -107,6 +108,7 @@ def _database(files: Sequence[str], args: argparse.Namespace) -> Iterator[DuckDB
                 _set(base, "threads", min(_THREADS, os.cpu_count() or 1))
                 _set(base, "temp_directory", spill)
                 _set(base, "preserve_insertion_order", value=False)
+                _set(base, "enable_progress_bar", value=False)  # it is printed among the rows
                 for statement in _views.statements(files):
                     base.execute(statement)
                 if not args.allow_files:
@@ -114,10 +116,6 @@ def _database(files: Sequence[str], args: argparse.Namespace) -> Iterator[DuckDB
                     _set(base, "enable_external_access", value=False)
                 _set(base, "lock_configuration", value=True)
                 yield base
-        except RuntimeError as error:
-            if str(error) == _INTERRUPTED:
-                raise KeyboardInterrupt from error
-            raise
         except duckdb.Error as error:
             said = str(error).partition("\n\n")[0]  # then it shows the query
             raise TranscriptError(f"DuckDB: {' '.join(said.split())}") from error
@@ -134,14 +132,25 @@ def _asked(base: DuckDBPyConnection, query: str) -> tuple[list[tuple[str, str]],
     found = base.extract_statements(query)
     if [statement.type for statement in found] != [duckdb.StatementType.SELECT]:
         raise TranscriptError("one SELECT can be asked at a time; this is something else")
-    result = base.execute(found[0])
+    result = _interruptible(base, partial(base.execute, found[0]))
     columns = [(str(name), str(kind)) for name, kind, *_ in result.description or ()]
     return columns, _rows(result)
 
 
 def _rows(result: DuckDBPyConnection) -> Iterator[Sequence[Any]]:
-    while rows := result.fetchmany(_FETCHED):
+    while rows := _interruptible(result, partial(result.fetchmany, _FETCHED)):
         yield from rows
+
+
+def _interruptible(base: DuckDBPyConnection, work: Callable[[], _T]) -> _T:
+    """What DuckDB is to do, in a thread: in this one, Ctrl-C would not be heard before it is done."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            base.interrupt()
+            raise
 
 
 def _print_table(columns: Sequence[tuple[str, str]], rows: Iterator[Sequence[Any]]) -> None:
