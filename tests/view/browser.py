@@ -79,7 +79,13 @@ class Browser:
         return self.driver.find_elements("css selector", selector)
 
     def texts(self, selector):
-        return self.js("return [...document.querySelectorAll(arguments[0])].map(e => e.innerText)", selector)
+        """As they are seen: what is new on the screen has a text once it was drawn, in the second frame."""
+        code = """
+        const [selector, done] = arguments;
+        const read = () => done([...document.querySelectorAll(selector)].map(e => e.innerText));
+        requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(read)));
+        """
+        return self.driver.execute_async_script(code, selector)
 
     def text(self, selector):
         return "\n".join(self.texts(selector))
