@@ -25,7 +25,7 @@ from spanscript._call import Call, CallInfo, Observer
 from spanscript._dialects import Match
 from spanscript._exchange import Request
 from spanscript._guard import guarded
-from spanscript._limits import Limit, limit_of
+from spanscript._limits import Limit, is_limited, limit_of
 from spanscript._providers import provider_of_host
 from spanscript._secrets import mask
 from spanscript._words import said
@@ -184,7 +184,8 @@ class Calls:
         if call is None and (asked is None or self._observer.suppressed()):
             return None
         ask = _Ask(match, wire, client, content, asked)
-        return Sending(limit_of(_asked_provider(call, ask)), partial(self._begin, call, ask))
+        limit = limit_of(_asked_provider(call, ask)) if is_limited() else None
+        return Sending(limit, partial(self._begin, call, ask))
 
     @guarded
     def _begin(self, call: Call | None, ask: _Ask, waited_ms: float | None) -> _Begun:

@@ -140,11 +140,13 @@ def interpretation(request: Request, outcome: Outcome) -> Interpreted | None:
         tool_calls=reply.tool_calls,
         tools=offered(request.split.tools if request.split else None),
     )
-    for own in (*_interpreters, *([named] if named else [])):
+    for own in _interpreters:
         found = _asked(own, answer)
         if found is not None:
             return found
-    return None
+    if named is None:
+        return None
+    return named(answer) if tool_format in INTERPRETERS else _asked(named, answer)
 
 
 def _named(tool_format: str) -> Interpreter | None:

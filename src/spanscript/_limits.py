@@ -103,10 +103,13 @@ def rate_limits(rpm: Mapping[str, int]) -> Callable[[], None]:
     return undo_all
 
 
+def is_limited() -> bool:
+    """Whether there is any limit: if not, nobody need find out who is asked."""
+    return bool(_limits)
+
+
 def limit_of(provider: str) -> Limit | None:
     """The limit on requests to *provider*, if there is one."""
-    if not _limits:
-        return None
     return next((limit for name, limit in _limits if name == provider.lower()), None)
 
 

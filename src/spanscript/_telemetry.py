@@ -216,6 +216,8 @@ class Telemetry:
         return _CallSpan(span, owned=True, counts=not otel_context.get_value(_COUNTED_KEY))
 
     def _describe(self, holder: _CallSpan, call: Call, attempt: Attempt) -> None:
+        goes_on = holder.described not in (None, call.info)
+        holder.described = call.info
         if not holder.span.is_recording():
             return
         if not holder.owned:
@@ -223,12 +225,10 @@ class Telemetry:
             return
         request = attempt.request
         holder.span.set_attributes(semconv.of_request(request))
-        goes_on = holder.described not in (None, call.info)
         if call.info.provider is None or goes_on:
             holder.span.set_attributes(semconv.of_target(request))
         if request.model != call.info.model or goes_on:
             holder.span.update_name(_name(call.info.operation, request.model))
-        holder.described = call.info
 
 
 _SUPPRESS_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001  # shared with contrib
